@@ -1,0 +1,1 @@
+//! The platform: huge pages, NUMA, lcores, clock, barriers.

@@ -1,0 +1,1 @@
+//! Packet buffers: owned, one pointer wide, with headroom, chains and sharing.

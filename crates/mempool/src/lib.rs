@@ -1,0 +1,1 @@
+//! Fixed-size objects preallocated in huge pages, with a cache per thread.

@@ -1,0 +1,1 @@
+//! Ports, queues, capabilities, offloads, statistics: what every driver implements.

@@ -1,0 +1,1 @@
+//! Null, ring and pcap ports.

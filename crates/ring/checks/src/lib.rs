@@ -1,0 +1,1 @@
+//! Models, property tests and stress tests of `linecard-ring`.

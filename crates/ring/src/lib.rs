@@ -1,0 +1,1 @@
+//! Lock-free bounded queues with bulk and burst operations, for any thread layout.

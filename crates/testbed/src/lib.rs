@@ -1,0 +1,1 @@
+//! What host-level tests share.
