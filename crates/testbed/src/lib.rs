@@ -1,1 +1,4 @@
 //! What host-level tests share.
+
+pub mod netns;
+pub mod programs;
