@@ -1,0 +1,44 @@
+//! The ones' complement sum over bytes, in bulk.
+
+/// Folds a wide sum to 16 bits with end-around carry.
+#[inline]
+pub const fn fold(sum: u64) -> u16 {
+    let sum = (sum >> 32) + (sum & 0xffff_ffff);
+    let sum = (sum >> 16 & 0xffff) + (sum >> 32) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    ((sum >> 16) + (sum & 0xffff)) as u16
+}
+
+/// The folded ones' complement sum of `bytes` (RFC 1071).
+#[inline]
+pub fn sum(bytes: &[u8]) -> u16 {
+    // The sum is the same in either byte order but for a swap at the end (RFC 1071 §2.B), so
+    // words are read natively. Four 64-bit lanes of 32-bit words: no carry is lost below 16 GiB.
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    let mut lanes = [0_u64; LANES];
+    for block in blocks {
+        let (words, _) = block.as_chunks::<4>();
+        for (lane, word) in lanes.iter_mut().zip(words) {
+            *lane += u64::from(u32::from_ne_bytes(*word));
+        }
+    }
+    let bulk: u64 = lanes.iter().map(|lane| (lane >> 32) + (lane & 0xffff_ffff)).sum();
+    fold(bulk + sum_tail(tail)).to_be()
+}
+
+/// The Internet checksum of `bytes`: the complement of their [`sum`].
+#[inline]
+pub fn checksum(bytes: &[u8]) -> u16 {
+    !sum(bytes)
+}
+
+const LANES: usize = 8;
+const BLOCK: usize = LANES * 4;
+
+/// The sum, in native order, of fewer bytes than a block.
+#[inline]
+fn sum_tail(tail: &[u8]) -> u64 {
+    let (words, rest) = tail.as_chunks::<2>();
+    let words: u64 = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum();
+    words + rest.first().map_or(0, |&last| u64::from(u16::from_ne_bytes([last, 0])))
+}
