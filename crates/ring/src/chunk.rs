@@ -7,7 +7,9 @@
 use crate::handle::{Consumer, Producer};
 use crate::side::{Claim, Exclusive, How, Side};
 use core::fmt;
+#[cfg(not(loom))]
 use core::mem::MaybeUninit;
+#[cfg(not(loom))]
 use core::slice;
 
 /// Slots reserved for writing. Dropped without [`commit`](Self::commit), nothing is added.
@@ -126,10 +128,9 @@ struct Written<'c, 'a, T: Send, P: Exclusive, C: Side> {
 impl<T: Send, P: Exclusive, C: Side> Written<'_, '_, T, P, C> {
     #[inline]
     fn write(&mut self, item: T) {
-        let item = MaybeUninit::new(item);
         let pos = self.chunk.claim.pos.wrapping_add(self.n);
         // SAFETY: `fill` writes at most `len` elements, so the slot is one of the claimed ones.
-        unsafe { self.chunk.end.view.slots().write(pos, item.as_ptr(), 1) };
+        unsafe { self.chunk.end.view.slots().write_one(pos, item) };
         self.n += 1;
     }
 }
@@ -137,13 +138,9 @@ impl<T: Send, P: Exclusive, C: Side> Written<'_, '_, T, P, C> {
 impl<T: Send, P: Exclusive, C: Side> Drop for Written<'_, '_, T, P, C> {
     fn drop(&mut self) {
         for i in 0..self.n {
-            let mut item = MaybeUninit::<T>::uninit();
             let pos = self.chunk.claim.pos.wrapping_add(i);
             // SAFETY: `write` initialised this slot, and nobody else may touch it yet.
-            unsafe {
-                self.chunk.end.view.slots().read(pos, item.as_mut_ptr(), 1);
-                item.assume_init_drop();
-            }
+            drop(unsafe { self.chunk.end.view.slots().read_one(pos) });
         }
     }
 }
@@ -223,14 +220,10 @@ impl<T: Send, P: Side, C: Exclusive> Unread<'_, '_, T, P, C> {
         if self.done == self.n {
             return false;
         }
-        let mut item = MaybeUninit::<T>::uninit();
         let pos = self.chunk.claim.pos.wrapping_add(self.done);
         self.done += 1;
         // SAFETY: a claimed, initialised slot, moved out once: `done` was raised before.
-        unsafe {
-            self.chunk.end.view.slots().read(pos, item.as_mut_ptr(), 1);
-            item.assume_init_drop();
-        }
+        drop(unsafe { self.chunk.end.view.slots().read_one(pos) });
         true
     }
 }

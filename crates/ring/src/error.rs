@@ -11,6 +11,8 @@ pub enum Error {
         /// What was asked for.
         asked: usize,
     },
+    /// The heap has no room for a ring of this capacity.
+    NoMemory,
     /// The caller's memory is too small.
     MemoryTooSmall {
         /// Bytes needed.
@@ -34,6 +36,9 @@ impl fmt::Display for Error {
         match self {
             Error::Capacity { asked } => {
                 write!(f, "a ring of {asked} elements: take 1 to {MAX_CAPACITY}")
+            }
+            Error::NoMemory => {
+                f.write_str("no memory for a ring of this capacity: take a smaller one")
             }
             Error::MemoryTooSmall { needed, given } => write!(
                 f,

@@ -62,7 +62,7 @@ macro_rules! handle {
             pub fn is_closed(&self) -> bool {
                 // Acquire pairs with the Release of `count_out`: what the other side did before it
                 // closed is visible, so "closed and empty" is final.
-                self.view.$peer().handles.load(Ordering::Acquire) == 0
+                self.view.$peer().handles().load(Ordering::Acquire) == 0
             }
         }
 
@@ -72,7 +72,7 @@ macro_rules! handle {
         {
             fn clone(&self) -> Self {
                 // Relaxed: the count only grows from a live handle; nothing is read through it.
-                self.view.$own().handles.fetch_add(1, Ordering::Relaxed);
+                self.view.$own().handles().fetch_add(1, Ordering::Relaxed);
                 $name { view: self.view, local: (), keep: Arc::clone(&self.keep) }
             }
         }
@@ -80,7 +80,7 @@ macro_rules! handle {
         impl<T, P: Side, C: Side> Drop for $name<T, P, C> {
             fn drop(&mut self) {
                 // Release pairs with the Acquire in `is_closed`.
-                self.view.$own().handles.fetch_sub(1, Ordering::Release);
+                self.view.$own().handles().fetch_sub(1, Ordering::Release);
             }
         }
 
@@ -108,7 +108,7 @@ handle! {
 fn count_in<S: Side>(end: &End) -> Result<(), Error> {
     // Acquire pairs with the Release of `count_out`: the next owner of a single side sees all that
     // the last one did. Relaxed on failure: nothing is read through it.
-    end.handles
+    end.handles()
         .fetch_update(Ordering::Acquire, Ordering::Relaxed, |n| {
             (n < S::MOST_HANDLES).then_some(n + 1)
         })

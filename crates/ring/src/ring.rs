@@ -47,12 +47,12 @@ impl<T: Send, P: Side, C: Side> Ring<T, P, C> {
     /// another capacity takes the slots of the next one.
     ///
     /// # Errors
-    /// [`Error::Capacity`] for zero or more than 2³¹.
+    /// [`Error::Capacity`] for zero or more than 2³¹; [`Error::NoMemory`].
     pub fn new(capacity: usize) -> Result<Self, Error> {
-        let heap = Heap::new(head_of::<T, P, C>(capacity)?);
+        let heap = Heap::new(head_of::<T, P, C>(capacity)?).ok_or(Error::NoMemory)?;
         // SAFETY: the heap block lives in `keep`, next to every copy of the view; it was made for
         // this capacity just now and nobody else knows it.
-        let view = unsafe { View::new(heap.control, heap.slots.cast(), capacity as u32) };
+        let view = unsafe { View::new(heap.control, heap.slots, capacity as u32) };
         Ok(Ring { view, keep: Arc::new(Keep::Heap { view, _heap: heap }) })
     }
 

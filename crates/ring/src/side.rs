@@ -11,7 +11,7 @@
 //!
 //! Positions are free-running counters; the distance of two is their wrapping difference; a mask is
 //! applied only where a slot is touched. Every side keeps the position up to which it is *done* in
-//! the low half of [`End::tail`], which is all that the other side ever reads of it.
+//! the low half of its tail, which is all that the other side ever reads of it.
 //!
 //! Edges, named at both ends: **A1 ↔ R0**: who reads the other side's tail sees the slots behind
 //! it as the other side left them. **A0 ↔ R1**: who reads a head that a peer on the same side
@@ -20,37 +20,62 @@
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
 
-/// One side's line of shared state. Apart by 128 bytes, since x86 fetches lines in pairs.
-#[repr(C, align(128))]
+/// One side's shared state, in two lines: what its own threads contend for, and what the other side
+/// reads. Were they one, every look of the other side would take the line away from under a claim.
+#[repr(C)]
 #[derive(Debug)]
 pub struct End {
+    claims: Claims,
+    done: Done,
+}
+
+/// What only this side's threads touch. 128 bytes apart, since x86 fetches lines in pairs.
+#[repr(C, align(128))]
+#[derive(Debug)]
+struct Claims {
     /// How far this side has claimed ([`Multi`]: a 64-bit position, so that a thread that slept
     /// through 2³² claims is not fooled; [`Rts`]: position and count).
     head: AtomicU64,
-    /// How far this side is done, in the low half ([`Rts`]: and a count; [`Hts`]: and the head).
-    tail: AtomicU64,
+    /// Whose turn to publish it is ([`Multi`]): always the tail, but on a line that the other side
+    /// does not keep taking away, so that waiting for one's turn is cheap.
+    turn: AtomicU32,
     /// The last tail of the other side that this side saw: a lower bound, shared by [`Multi`]
     /// threads so that they rarely touch the other side's line.
     seen: AtomicU32,
+}
+
+/// What the other side reads.
+#[repr(C, align(128))]
+#[derive(Debug)]
+struct Done {
+    /// How far this side is done, in the low half ([`Rts`]: and a count; [`Hts`]: and the head).
+    tail: AtomicU64,
     /// Live handles of this side.
-    pub(crate) handles: AtomicU32,
+    handles: AtomicU32,
 }
 
 impl End {
     pub(crate) fn new() -> Self {
         End {
-            head: AtomicU64::new(0),
-            tail: AtomicU64::new(0),
-            seen: AtomicU32::new(0),
-            handles: AtomicU32::new(0),
+            claims: Claims {
+                head: AtomicU64::new(0),
+                turn: AtomicU32::new(0),
+                seen: AtomicU32::new(0),
+            },
+            done: Done { tail: AtomicU64::new(0), handles: AtomicU32::new(0) },
         }
+    }
+
+    /// Live handles of this side.
+    pub(crate) fn handles(&self) -> &AtomicU32 {
+        &self.done.handles
     }
 
     /// How far this side is done.
     #[inline(always)]
     pub(crate) fn done(&self) -> u32 {
         // A1: Acquire pairs with R0 in every `publish`.
-        low(self.tail.load(Ordering::Acquire))
+        low(self.done.tail.load(Ordering::Acquire))
     }
 }
 
@@ -191,7 +216,7 @@ impl Protocol for Single {
     fn publish(own: &End, local: &mut SingleLocal, claim: Claim, n: u32) {
         local.pos = claim.pos.wrapping_add(n);
         // R0: Release pairs with A1; the slots are written (read) before the other side sees it.
-        own.tail.store(u64::from(local.pos), Ordering::Release);
+        own.done.tail.store(u64::from(local.pos), Ordering::Release);
     }
 }
 
@@ -210,11 +235,11 @@ impl Protocol for Multi {
     #[inline(always)]
     fn claim(own: &End, other: &End, (): &mut (), ask: Ask) -> Claim {
         // A0: Acquire pairs with R1.
-        let mut head = own.head.load(Ordering::Acquire);
+        let mut head = own.claims.head.load(Ordering::Acquire);
         loop {
             // Acquire pairs with the Release store of `seen` in `refresh`: what its writer saw
             // through A1, we see.
-            let mut n = available(ask.room, own.seen.load(Ordering::Acquire), low(head));
+            let mut n = available(ask.room, own.claims.seen.load(Ordering::Acquire), low(head));
             if n < ask.want {
                 n = available(ask.room, refresh(own, other), low(head));
             }
@@ -223,7 +248,7 @@ impl Protocol for Multi {
                 return Claim { pos: low(head), n };
             }
             // R1: Release on success pairs with A0; Acquire on failure is A0 again.
-            match own.head.compare_exchange_weak(
+            match own.claims.head.compare_exchange_weak(
                 head,
                 head.wrapping_add(u64::from(n)),
                 Ordering::Release,
@@ -238,13 +263,16 @@ impl Protocol for Multi {
     #[inline(always)]
     fn publish(own: &End, (): &mut (), claim: Claim, n: u32) {
         debug_assert_eq!(n, claim.n, "only an exclusive side may publish less than it claimed");
-        // Acquire pairs with R0 of who claimed just before us: its slots, and those before them, are
-        // part of what our own store releases.
-        while low(own.tail.load(Ordering::Acquire)) != claim.pos {
+        // Acquire pairs with the Release store of `turn` by who claimed just before us: its slots,
+        // and those before them, are part of what our own store releases.
+        while own.claims.turn.load(Ordering::Acquire) != claim.pos {
             spin_loop();
         }
+        let pos = claim.pos.wrapping_add(n);
         // R0: Release pairs with A1.
-        own.tail.store(u64::from(claim.pos.wrapping_add(n)), Ordering::Release);
+        own.done.tail.store(u64::from(pos), Ordering::Release);
+        // Release pairs with the Acquire above, in who claimed just after us.
+        own.claims.turn.store(pos, Ordering::Release);
     }
 }
 
@@ -254,7 +282,7 @@ fn refresh(own: &End, other: &End) -> u32 {
     let tail = other.done();
     // Release pairs with the Acquire load of `seen` in `claim`. A slower thread may overwrite a
     // newer value with an older one: still a lower bound, only a little less useful.
-    own.seen.store(tail, Ordering::Release);
+    own.claims.seen.store(tail, Ordering::Release);
     tail
 }
 
@@ -273,7 +301,7 @@ impl Protocol for Rts {
     #[inline]
     fn claim(own: &End, other: &End, (): &mut (), ask: Ask) -> Claim {
         // A0: Acquire pairs with R1.
-        let mut head = own.head.load(Ordering::Acquire);
+        let mut head = own.claims.head.load(Ordering::Acquire);
         loop {
             let n = ask.how.grant(ask.want, available(ask.room, other.done(), low(head)));
             if n == 0 {
@@ -281,7 +309,12 @@ impl Protocol for Rts {
             }
             let next = pack(high(head).wrapping_add(1), low(head).wrapping_add(n));
             // R1: Release on success pairs with A0; Acquire on failure is A0 again.
-            match own.head.compare_exchange_weak(head, next, Ordering::Release, Ordering::Acquire) {
+            match own.claims.head.compare_exchange_weak(
+                head,
+                next,
+                Ordering::Release,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return Claim { pos: low(head), n },
                 Err(now) => head = now,
             }
@@ -293,16 +326,16 @@ impl Protocol for Rts {
         debug_assert_eq!(n, claim.n, "only an exclusive side may publish less than it claimed");
         // Acquire pairs with R0 of those who finished before: their slots are released by us too,
         // if we are the one to move the position over them.
-        let mut tail = own.tail.load(Ordering::Acquire);
+        let mut tail = own.done.tail.load(Ordering::Acquire);
         loop {
             let count = high(tail).wrapping_add(1);
             // Relaxed: every claim whose finish `tail` counts is in `head` already, since it was
             // made before that finish, which the Acquire of `tail` has us see; and so is our own.
             // So equal counts mean that no claim up to this `head` is in flight.
-            let head = own.head.load(Ordering::Relaxed);
+            let head = own.claims.head.load(Ordering::Relaxed);
             let pos = if count == high(head) { low(head) } else { low(tail) };
             // R0: Release on success pairs with A1; Acquire on failure is the load above again.
-            match own.tail.compare_exchange_weak(
+            match own.done.tail.compare_exchange_weak(
                 tail,
                 pack(count, pos),
                 Ordering::Release,
@@ -338,8 +371,12 @@ impl Protocol for Hts {
             let taken = pack(pos.wrapping_add(n), pos);
             // Acquire on success pairs with R0 of who held the side before (the value compared
             // equal was published by it); Relaxed on failure, since `idle` loads again.
-            match own.tail.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed)
-            {
+            match own.done.tail.compare_exchange_weak(
+                word,
+                taken,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return Claim { pos, n },
                 Err(_) => word = idle(own),
             }
@@ -350,7 +387,7 @@ impl Protocol for Hts {
     fn publish(own: &End, (): &mut (), claim: Claim, n: u32) {
         let pos = claim.pos.wrapping_add(n);
         // R0: Release pairs with A1, and with the Acquire of who holds this side next.
-        own.tail.store(pack(pos, pos), Ordering::Release);
+        own.done.tail.store(pack(pos, pos), Ordering::Release);
     }
 }
 
@@ -359,7 +396,7 @@ impl Protocol for Hts {
 fn idle(own: &End) -> u64 {
     loop {
         // Acquire pairs with R0 in `publish`.
-        let word = own.tail.load(Ordering::Acquire);
+        let word = own.done.tail.load(Ordering::Acquire);
         if low(word) == high(word) {
             return word;
         }

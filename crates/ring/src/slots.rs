@@ -81,6 +81,53 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Moves one element into the slot at `pos`.
+    ///
+    /// # Safety
+    /// The caller owns the slot alone.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) unsafe fn write_one(self, pos: u32, item: T) {
+        // SAFETY: the masked index is within the storage, and the slot is the caller's.
+        unsafe { self.base.as_ptr().cast::<T>().add((pos & self.mask) as usize).write(item) }
+    }
+
+    /// Moves one element out of the slot at `pos`.
+    ///
+    /// # Safety
+    /// The caller owns the slot alone, and it is initialised.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) unsafe fn read_one(self, pos: u32) -> T {
+        // SAFETY: the masked index is within the storage, and the slot is the caller's.
+        unsafe { self.base.as_ptr().cast::<T>().add((pos & self.mask) as usize).read() }
+    }
+
+    /// As the other `write_one`, through loom's cell.
+    ///
+    /// # Safety
+    /// As there.
+    #[cfg(loom)]
+    pub(crate) unsafe fn write_one(self, pos: u32, item: T) {
+        let item = MaybeUninit::new(item);
+        // SAFETY: the caller's promise; `item` is moved, and as `MaybeUninit` not dropped.
+        unsafe { self.write(pos, item.as_ptr(), 1) }
+    }
+
+    /// As the other `read_one`, through loom's cell.
+    ///
+    /// # Safety
+    /// As there.
+    #[cfg(loom)]
+    pub(crate) unsafe fn read_one(self, pos: u32) -> T {
+        let mut item = MaybeUninit::uninit();
+        // SAFETY: the caller's promise; `read` initialises `item`.
+        unsafe {
+            self.read(pos, item.as_mut_ptr(), 1);
+            item.assume_init()
+        }
+    }
+
     /// As the other `write`, slot by slot, so that loom sees each.
     ///
     /// # Safety
@@ -121,52 +168,87 @@ impl<T> Slots<T> {
     }
 }
 
-/// Bytes from which the C library's `memcpy` beats the inline loop (measured: it wins from about a
-/// quarter of a kilobyte on, where its wide vectors pay for the call).
-#[cfg(not(loom))]
-const CALL_FROM: usize = 512;
+/// Sixteen bytes in a register, initialised or not.
+#[cfg(all(not(loom), target_arch = "x86_64"))]
+type Lane = MaybeUninit<core::arch::x86_64::__m128i>;
+/// Sixteen bytes in registers, initialised or not.
+#[cfg(all(not(loom), not(target_arch = "x86_64")))]
+type Lane = MaybeUninit<u128>;
 
-/// Copies `n` elements. Short runs are copied inline, in blocks of eight, four, two and one: a call
-/// to `memcpy` would cost more than the copy.
+/// Bytes up to which a copy is done inline. A call to `memcpy` costs more than such a copy; beyond,
+/// its wide vectors pay for the call.
+#[cfg(not(loom))]
+const INLINE: usize = 128;
+
+/// Copies `n` elements.
 ///
 /// # Safety
 /// `src` is readable and `dst` writable for `n` elements, and they do not overlap.
 #[cfg(not(loom))]
 #[inline(always)]
 unsafe fn copy<T>(src: *const T, dst: *mut T, n: usize) {
-    if size_of::<T>() > 32 || n * size_of::<T>() >= CALL_FROM {
-        // SAFETY: the caller's promise, word for word.
-        unsafe { core::ptr::copy_nonoverlapping(src, dst, n) };
-        return;
-    }
-    let mut done = 0;
-    // SAFETY: `done` counts what is copied and never passes `n`; a block is `[MaybeUninit<T>; B]`,
-    // which has the alignment of `T` and accepts any bytes.
+    let bytes = n * size_of::<T>();
+    // SAFETY: the caller's promise, in elements or in bytes; each branch of the inline copy covers
+    // `bytes` between half and the whole of what its two windows span.
     unsafe {
-        while n - done >= 8 {
-            block::<T, 8>(src.add(done), dst.add(done));
-            done += 8;
-        }
-        if n & 4 != 0 {
-            block::<T, 4>(src.add(done), dst.add(done));
-            done += 4;
-        }
-        if n & 2 != 0 {
-            block::<T, 2>(src.add(done), dst.add(done));
-            done += 2;
-        }
-        if n & 1 != 0 {
-            block::<T, 1>(src.add(done), dst.add(done));
+        if bytes > INLINE {
+            core::ptr::copy_nonoverlapping(src, dst, n);
+        } else if bytes > 64 {
+            windows::<[Lane; 4]>(src.cast(), dst.cast(), bytes);
+        } else if bytes > 32 {
+            windows::<[Lane; 2]>(src.cast(), dst.cast(), bytes);
+        } else if bytes >= 16 {
+            windows::<[Lane; 1]>(src.cast(), dst.cast(), bytes);
+        } else {
+            for i in 0..n {
+                dst.add(i).write(src.add(i).read());
+            }
         }
     }
 }
 
+/// Copies `bytes` through two windows, one from the start and one up to the end, that overlap where
+/// there is less than twice a window. Both are read before either is written.
+///
 /// # Safety
-/// `src` is readable and `dst` writable for `B` elements, and they do not overlap.
+/// `size_of::<W>() <= bytes <= 2 * size_of::<W>()`, `src` is readable and `dst` writable for
+/// `bytes`, and they do not overlap.
 #[cfg(not(loom))]
 #[inline(always)]
-unsafe fn block<T, const B: usize>(src: *const T, dst: *mut T) {
-    type Block<T, const B: usize> = [MaybeUninit<T>; B];
-    // SAFETY: the caller's promise; an array of `MaybeUninit<T>` is `B` elements of `T` in a row.
-    unsafe { dst.cast::<Block<T, B>>().write(src.cast::<Block<T, B>>().read()) }
+unsafe fn windows<W: Window>(src: *const u8, dst: *mut u8, bytes: usize) {
+    let second = bytes - size_of::<W>();
+    // SAFETY: both windows lie within `bytes`, which the caller vouches for.
+    unsafe {
+        let (first_part, last_part) = (W::load(src), W::load(src.add(second)));
+        first_part.store(dst);
+        last_part.store(dst.add(second));
+    }
+}
+
+/// A run of lanes that is loaded as a whole before it is stored.
+#[cfg(not(loom))]
+trait Window: Copy {
+    /// # Safety
+    /// `src` is readable for the window.
+    unsafe fn load(src: *const u8) -> Self;
+    /// # Safety
+    /// `dst` is writable for the window.
+    unsafe fn store(self, dst: *mut u8);
+}
+
+#[cfg(not(loom))]
+impl<const N: usize> Window for [Lane; N] {
+    #[inline(always)]
+    unsafe fn load(src: *const u8) -> Self {
+        // SAFETY: lane `i < N` is within the window.
+        core::array::from_fn(|i| unsafe { src.cast::<Lane>().add(i).read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, dst: *mut u8) {
+        for (i, lane) in self.into_iter().enumerate() {
+            // SAFETY: lane `i < N` is within the window.
+            unsafe { dst.cast::<Lane>().add(i).write_unaligned(lane) };
+        }
+    }
 }

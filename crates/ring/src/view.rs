@@ -3,8 +3,9 @@
 use crate::batch::{Sink, Source};
 use crate::side::{Ask, Claim, End, How, Side};
 use crate::slots::{Slot, Slots};
-use alloc::boxed::Box;
+use alloc::alloc::Layout;
 use core::marker::PhantomData;
+#[cfg(loom)]
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
@@ -29,7 +30,7 @@ pub(crate) struct Head {
 }
 
 #[cfg(not(any(loom, shuttle)))]
-const _: () = assert!(size_of::<Control>() == 384 && align_of::<Control>() == 128);
+const _: () = assert!(size_of::<Control>() == 640 && align_of::<Control>() == 128);
 
 /// A ring seen by one handle: where it lies and how large it is, without who keeps it alive.
 pub(crate) struct View<T, P, C> {
@@ -186,9 +187,8 @@ impl<T, P: Side, C: Side> View<T, P, C> {
         if claim.n == 0 {
             return Err(item);
         }
-        let item = MaybeUninit::new(item);
-        // SAFETY: one slot is ours; `item` is moved into it and, being `MaybeUninit`, not dropped.
-        unsafe { self.slots.write(claim.pos, item.as_ptr(), 1) };
+        // SAFETY: one slot is ours.
+        unsafe { self.slots.write_one(claim.pos, item) };
         self.publish_produced(local, claim, 1);
         Ok(())
     }
@@ -199,12 +199,8 @@ impl<T, P: Side, C: Side> View<T, P, C> {
         if claim.n == 0 {
             return None;
         }
-        let mut item = MaybeUninit::uninit();
-        // SAFETY: one initialised slot is ours; it is moved into `item`.
-        let item = unsafe {
-            self.slots.read(claim.pos, item.as_mut_ptr(), 1);
-            item.assume_init()
-        };
+        // SAFETY: one slot is ours, and A1 made its contents visible.
+        let item = unsafe { self.slots.read_one(claim.pos) };
         self.publish_consumed(local, claim, 1);
         Some(item)
     }
@@ -216,40 +212,63 @@ impl<T, P: Side, C: Side> View<T, P, C> {
     pub(crate) unsafe fn drain(&self) {
         let (mut pos, end) = (self.consumers().done(), self.producers().done());
         while pos != end {
-            let mut item = MaybeUninit::<T>::uninit();
             // SAFETY: slots from the consumers' to the producers' tail are initialised, and the
             // caller has them alone.
-            unsafe {
-                self.slots.read(pos, item.as_mut_ptr(), 1);
-                item.assume_init_drop();
-            }
+            drop(unsafe { self.slots.read_one(pos) });
             pos = pos.wrapping_add(1);
         }
     }
 }
 
-/// A ring's memory on the heap: two boxes, taken apart so that no `Box` claims them for itself.
+/// A ring's memory on the heap: one block, the slots behind the control block on a line of their
+/// own, so that a burst that fills a cache line touches one line and not two.
 pub(crate) struct Heap<T> {
     pub(crate) control: NonNull<Control>,
-    pub(crate) slots: NonNull<[Slot<T>]>,
+    pub(crate) slots: NonNull<Slot<T>>,
+    layout: Layout,
+    #[cfg(loom)]
+    count: usize,
 }
 
 impl<T> Heap<T> {
-    pub(crate) fn new(head: Head) -> Self {
-        let slots: Box<[Slot<T>]> = (0..head.capacity.next_power_of_two())
-            .map(|_| Slot::new(MaybeUninit::uninit()))
-            .collect();
-        let control = Box::new(Control { head, producers: End::new(), consumers: End::new() });
-        Heap { control: NonNull::from(Box::leak(control)), slots: NonNull::from(Box::leak(slots)) }
+    pub(crate) fn new(head: Head) -> Option<Self> {
+        let count = head.capacity.next_power_of_two() as usize;
+        let slots = Layout::array::<Slot<T>>(count).ok()?;
+        let (layout, offset) = Layout::new::<Control>().extend(slots.align_to(128).ok()?).ok()?;
+        // SAFETY: the layout has a control block in it, so its size is not zero.
+        let base = NonNull::new(unsafe { alloc::alloc::alloc(layout) })?;
+        let fresh = Control { head, producers: End::new(), consumers: End::new() };
+        // SAFETY: the block begins with room and alignment for a `Control`, and `offset` lies in it.
+        let slots = unsafe {
+            base.cast().write(fresh);
+            base.add(offset).cast::<Slot<T>>()
+        };
+        #[cfg(loom)]
+        for i in 0..count {
+            // SAFETY: `count` slots follow from `offset`; loom's cells need making.
+            unsafe { slots.add(i).write(Slot::new(MaybeUninit::uninit())) };
+        }
+        Some(Heap {
+            control: base.cast(),
+            slots,
+            layout,
+            #[cfg(loom)]
+            count,
+        })
     }
 }
 
 impl<T> Drop for Heap<T> {
     fn drop(&mut self) {
-        // SAFETY: both came from `Box::leak` in `new` and are given back once, here.
+        // SAFETY: made by `new` with this layout and given back once, here; what the slots held has
+        // been drained, so that slots need no drop of their own (but loom's cells, which are boxes).
         unsafe {
-            drop(Box::from_raw(self.control.as_ptr()));
-            drop(Box::from_raw(self.slots.as_ptr()));
+            #[cfg(loom)]
+            for i in 0..self.count {
+                self.slots.add(i).drop_in_place();
+            }
+            self.control.drop_in_place();
+            alloc::alloc::dealloc(self.control.as_ptr().cast(), self.layout);
         }
     }
 }
