@@ -1,2 +1,46 @@
-//! Everything a contributor runs.
-fn main() {}
+//! Everything a contributor runs beyond `cargo build` and `cargo test`: `cargo xtask <command>`.
+//!
+//! CI (`.ci/run`) runs exactly these commands.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+mod hugepages;
+mod test;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "What a contributor to linecard runs")]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the floors, the proofs beside `unsafe` and atomics, sizes, and stray files
+    Tidy,
+    /// Reserve huge pages, say what changed, and undo it on request
+    SetupHugepages(hugepages::Setup),
+    /// Run the tests that need more than `cargo test`: host (root), models (loom, shuttle)
+    #[command(subcommand)]
+    Test(test::Level),
+}
+
+fn main() -> ExitCode {
+    let done = match Xtask::parse().command {
+        Command::Tidy => tidy::run(),
+        Command::SetupHugepages(setup) => hugepages::run(&setup),
+        Command::Test(level) => test::run(&level),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask test`: the levels above `cargo test`.
+//!
+//! `host` runs every `tests/host_*.rs` of the workspace, which are ignored otherwise. A test that
+//! lacks what it needs prints `SKIPPED <name>: needs <what>`; here it is counted, and with
+//! `LINECARD_REQUIRE_ALL=1` or `CI=true` it is a failure.
+
+mod host;
+mod models;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Level {
+    /// Tests that use this machine: root, huge pages, namespaces, programs of others
+    Host(host::Host),
+    /// The lock-free parts under loom and shuttle
+    Models(models::Models),
+}
+
+pub(crate) fn run(level: &Level) -> Result<()> {
+    match level {
+        Level::Host(host) => host::run(host),
+        Level::Models(models) => models::run(models),
+    }
+}
