@@ -12,6 +12,7 @@ pub mod flow;
 pub mod header;
 pub mod packet_type;
 pub mod parse;
+pub mod rss;
 
 pub use addr::MacAddr;
 pub use error::Error;

@@ -1,5 +1,7 @@
 //! The ones' complement sum over bytes, in bulk.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
+
 /// Folds a wide sum to 16 bits with end-around carry.
 #[inline]
 pub const fn fold(sum: u64) -> u16 {
@@ -41,4 +43,30 @@ fn sum_tail(tail: &[u8]) -> u64 {
     let (words, rest) = tail.as_chunks::<2>();
     let words: u64 = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum();
     words + rest.first().map_or(0, |&last| u64::from(u16::from_ne_bytes([last, 0])))
+}
+
+/// The checksum that belongs into an IPv4 header, whatever stands there now.
+///
+/// `header` is the whole header with its options, at least 20 bytes; of fewer bytes the result
+/// is their checksum as if the checksum field's bytes that are there were zero.
+#[inline]
+pub fn ipv4_header_checksum(header: &[u8]) -> u16 {
+    let (before, rest) = header.split_at(header.len().min(10));
+    let after = rest.get(2..).unwrap_or_default();
+    !fold(u64::from(sum(before)) + u64::from(sum(after)))
+}
+
+/// The sum over an IPv4 pseudo-header: `len` is that of transport header and payload.
+#[inline]
+pub fn pseudo_v4(src: Ipv4Addr, dst: Ipv4Addr, proto: u8, len: u32) -> u16 {
+    let addresses = u64::from(src.to_bits()) + u64::from(dst.to_bits());
+    fold(addresses + u64::from(proto) + u64::from(len))
+}
+
+/// The sum over an IPv6 pseudo-header (RFC 8200 §8.1): `proto` is the upper layer's, `len` that
+/// of transport header and payload.
+#[inline]
+pub fn pseudo_v6(src: Ipv6Addr, dst: Ipv6Addr, proto: u8, len: u32) -> u16 {
+    let addresses = u64::from(sum(&src.octets())) + u64::from(sum(&dst.octets()));
+    fold(addresses + u64::from(proto) + u64::from(len))
 }

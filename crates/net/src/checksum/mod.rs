@@ -2,9 +2,19 @@
 //!
 //! A *sum* is the folded ones' complement sum; a *checksum* is its complement, as it stands in a
 //! header. Words are big-endian, an odd last byte is the high half of a word.
+//!
+//! [`fill_ipv4`], [`fill_l4`] and the `verify` functions work on a frame in place, with the
+//! offsets that [`crate::parse()`] found.
 
+mod crc32c;
+mod frame;
 mod incremental;
 mod internet;
 
+pub use crc32c::{Crc32c, crc32c};
+pub use frame::{Status, fill_ipv4, fill_l4, l4_checksum, pseudo_sum, verify_ipv4, verify_l4};
 pub use incremental::{update_bytes, update_u16, update_u32};
-pub use internet::{checksum, fold, sum};
+pub use internet::{checksum, fold, ipv4_header_checksum, pseudo_v4, pseudo_v6, sum};
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,10 @@ impl Layers {
             protocol::TCP => self.put_transport(L4::Tcp, packet.at, tcp_len(bytes)?, bytes),
             protocol::UDP => self.put_transport(L4::Udp, packet.at, Udp::LEN, bytes),
             protocol::SCTP => self.put_transport(L4::Sctp, packet.at, Sctp::LEN, bytes),
-            protocol::ICMP | protocol::ICMPV6 => {
+            protocol::ICMP if self.l3.is_ipv4() => {
+                self.put_transport(L4::Icmp, packet.at, Icmp::LEN, bytes)
+            }
+            protocol::ICMPV6 if self.l3.is_ipv6() => {
                 self.put_transport(L4::Icmp, packet.at, Icmp::LEN, bytes)
             }
             protocol::IGMP => self.put_transport(L4::Igmp, packet.at, 0, bytes),
