@@ -9,13 +9,17 @@ mod addr;
 pub mod checksum;
 mod error;
 pub mod flow;
+pub mod frame;
 pub mod header;
 pub mod packet_type;
 pub mod parse;
 pub mod rss;
+#[cfg(feature = "alloc")]
+pub mod rule;
 
 pub use addr::MacAddr;
 pub use error::Error;
 pub use flow::FlowKey;
+pub use frame::FrameBuilder;
 pub use packet_type::PacketType;
 pub use parse::{Parsed, parse};

@@ -52,7 +52,7 @@ impl Crc32c {
     #[must_use]
     pub fn update(self, bytes: &[u8]) -> Self {
         let (steps, tail) = bytes.as_chunks::<8>();
-        let crc = steps.iter().fold(self.0, |crc, step| eight_bytes(crc, step));
+        let crc = steps.iter().fold(self.0, eight_bytes);
         Self(tail.iter().fold(crc, |crc, byte| crc >> 8 ^ TABLES[0][usize::from(crc as u8 ^ byte)]))
     }
 

@@ -34,7 +34,7 @@ impl Layers {
         let (ether_type, at) = match start {
             Start::Ethernet => {
                 let (eth, _) = Ethernet::ref_from_prefix(&frame[at..]).ok_or(Stop::Truncated)?;
-                self.l2 = L2::Ethernet;
+                (self.l2, self.has_ethernet) = (L2::Ethernet, true);
                 (eth.ether_type.get(), at + Ethernet::LEN)
             }
             Start::EtherType(ether_type) => (ether_type, at),

@@ -64,6 +64,8 @@ pub struct Layers {
     pub cut_short: bool,
     /// Whether an IPv6 routing header has segments left, so that the destination is not the last.
     pub source_routed: bool,
+    /// Whether there is an Ethernet header; inside a tunnel there need not be.
+    pub has_ethernet: bool,
     /// VLAN tags.
     pub vlans: Vlans,
     /// Where the Ethernet header begins, or what stands in its place.
@@ -91,6 +93,7 @@ impl Layers {
             stop: Stop::Complete,
             cut_short: false,
             source_routed: false,
+            has_ethernet: false,
             vlans: Vlans::default(),
             l2_offset: offset,
             l3_offset: offset,
