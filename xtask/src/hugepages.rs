@@ -255,7 +255,7 @@ impl Plan {
         let wanted = pages.setup.count.unwrap_or(0);
         let root = &pages.setup.root;
         if pages.read("nr_hugepages")? < wanted {
-            println!("memory is fragmented: compacting it");
+            println!("fewer than asked for: compacting memory");
             // Kernels without compaction have no such file; the second reading tells.
             let _ = Action::write("/proc/sys/vm/compact_memory".into(), "1".to_owned()).apply(root);
             ask.apply(root)?;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
+mod compare;
 mod hugepages;
 mod test;
 mod tidy;
@@ -28,6 +29,8 @@ enum Command {
     /// Run the tests that need more than `cargo test`: host (root), models (loom, shuttle)
     #[command(subcommand)]
     Test(test::Level),
+    /// Our figures beside DPDK's, in one run
+    Compare(compare::Compare),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::SetupHugepages(setup) => hugepages::run(&setup),
         Command::Test(level) => test::run(&level),
+        Command::Compare(compare) => compare::run(&compare),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

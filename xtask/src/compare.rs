@@ -1,0 +1,202 @@
+//! `cargo xtask compare`: our figures beside DPDK's, on this machine, in one run.
+//!
+//! An area is a contest between two sides that measure the same cases. A round runs both, in
+//! turn; the figures are the medians of all rounds. Absolute figures drift from machine to
+//! machine and from hour to hour: the ratio is what to read.
+
+mod dpdk;
+mod forward;
+mod pair;
+mod report;
+mod wire;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use report::Row;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// What to compare
+    #[arg(value_enum)]
+    area: Area,
+    /// One JSON object a row
+    #[arg(long)]
+    json: bool,
+    /// How many times each side runs
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Seconds a case, in each round (each area has its own default)
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Only cases whose name contains this
+    #[arg(long, default_value = "")]
+    case: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Area {
+    /// The ring beside `rte_ring`
+    Ring,
+    /// Pool and packet buffers beside `rte_mempool` and `rte_mbuf`
+    Mempool,
+    /// Forwarding between null ports beside `dpdk-testpmd`
+    Fwd,
+    /// `AF_PACKET` ports beside `net_af_packet`
+    Afpacket,
+    /// TAP ports beside `net_tap`
+    Tap,
+    /// All of them
+    All,
+}
+
+impl Area {
+    const EACH: [Self; 5] = [Self::Ring, Self::Mempool, Self::Fwd, Self::Afpacket, Self::Tap];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Mempool => "mempool",
+            Self::Fwd => "fwd",
+            Self::Afpacket => "afpacket",
+            Self::Tap => "tap",
+            Self::All => "all",
+        }
+    }
+
+    fn contest(self, compare: &Compare) -> Result<Box<dyn Contest>> {
+        let case = compare.case.clone();
+        Ok(match self {
+            Self::Ring => Box::new(pair::Pair::ring(compare.seconds.unwrap_or(0.1), case)?),
+            Self::Mempool => Box::new(pair::Pair::mempool(compare.seconds.unwrap_or(0.5), case)?),
+            Self::Fwd => Box::new(forward::Forward::new(compare.seconds.unwrap_or(3.0))?),
+            Self::Afpacket => Box::new(wire::Wire::af_packet(compare.seconds.unwrap_or(2.0))?),
+            Self::Tap | Self::All => Box::new(wire::Wire::tap(compare.seconds.unwrap_or(2.0))?),
+        })
+    }
+}
+
+/// Two sides that measure the same cases.
+trait Contest {
+    /// What the peer is called.
+    fn peer_name(&self) -> String;
+    fn ours(&self) -> Result<Vec<Sample>>;
+    fn peer(&self) -> Result<Vec<Sample>>;
+}
+
+/// One figure of one side.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Sample {
+    case: String,
+    unit: String,
+    value: f64,
+}
+
+pub(crate) fn run(compare: &Compare) -> Result<()> {
+    dpdk::require()?;
+    dpdk::say_which_memory();
+    let areas = match compare.area {
+        Area::All => Area::EACH.to_vec(),
+        area => vec![area],
+    };
+    let mut rows = Vec::new();
+    for area in areas {
+        let found = rounds(compare, area).with_context(|| format!("area {}", area.name()))?;
+        if compare.json {
+            report::print_json(&found)?;
+        }
+        rows.extend(found);
+    }
+    ensure!(!rows.is_empty(), "no case contains `{}`", compare.case);
+    if !compare.json {
+        report::print_table(&rows);
+    }
+    let held = rows.iter().filter(|row| row.ok).count();
+    eprintln!(
+        "{held} of {} cases hold their bar (medians of {} rounds)",
+        rows.len(),
+        compare.rounds
+    );
+    Ok(())
+}
+
+fn rounds(compare: &Compare, area: Area) -> Result<Vec<Row>> {
+    let contest = area.contest(compare)?;
+    let (mut ours, mut peer) = (Figures::default(), Figures::default());
+    for round in 1..=compare.rounds {
+        eprintln!("{}: round {round} of {}", area.name(), compare.rounds);
+        ours.add(contest.ours().context("our side")?);
+        peer.add(contest.peer().context("the peer's side")?);
+    }
+    Ok(join(area, &contest.peer_name(), &ours, &peer))
+}
+
+/// All samples of one side, by case, in the order of their first appearance.
+#[derive(Debug, Default)]
+struct Figures {
+    order: Vec<(String, String)>,
+    values: BTreeMap<String, Vec<f64>>,
+}
+
+impl Figures {
+    fn add(&mut self, samples: Vec<Sample>) {
+        for Sample { case, unit, value } in samples {
+            let values = self.values.entry(case.clone()).or_default();
+            if values.is_empty() {
+                self.order.push((case, unit));
+            }
+            values.push(value);
+        }
+    }
+
+    fn median(&self, case: &str) -> Option<f64> {
+        let mut values = self.values.get(case)?.clone();
+        values.sort_by(f64::total_cmp);
+        let (lower, upper) = ((values.len() - 1) / 2, values.len() / 2);
+        Some((values[lower] + values[upper]) / 2.0)
+    }
+}
+
+/// A row for every case of either side.
+fn join(area: Area, peer_name: &str, ours: &Figures, peer: &Figures) -> Vec<Row> {
+    let ours_too = |case: &str| ours.values.contains_key(case);
+    let only_peer = peer.order.iter().filter(|(case, _)| !ours_too(case));
+    let row = |(case, unit): &(String, String)| {
+        Row::new(area.name(), peer_name, case, unit, ours.median(case), peer.median(case))
+    };
+    ours.order.iter().chain(only_peer).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(samples: &[(&str, f64)]) -> Figures {
+        let sample = |(case, value): &(&str, f64)| Sample {
+            case: (*case).to_owned(),
+            unit: "cycles/element".to_owned(),
+            value: *value,
+        };
+        let mut figures = Figures::default();
+        figures.add(samples.iter().map(sample).collect());
+        figures
+    }
+
+    #[test]
+    fn a_median_is_the_middle_of_the_rounds() {
+        let odd = figures(&[("a", 9.0), ("a", 1.0), ("a", 2.0)]);
+        assert_eq!(odd.median("a"), Some(2.0));
+        assert_eq!(figures(&[("a", 1.0), ("a", 2.0)]).median("a"), Some(1.5));
+        assert_eq!(odd.median("b"), None);
+    }
+
+    #[test]
+    fn cases_are_joined_by_name_in_our_order() {
+        let ours = figures(&[("b", 1.0), ("a", 1.0)]);
+        let peer = figures(&[("a", 2.0), ("b", 4.0), ("c", 1.0)]);
+        let rows = join(Area::Ring, "rte_ring", &ours, &peer);
+        let found: Vec<_> = rows.iter().map(|row| (row.case.as_str(), row.ratio, row.ok)).collect();
+        assert_eq!(found, [("b", Some(0.25), true), ("a", Some(0.5), true), ("c", None, false)]);
+    }
+}
