@@ -6,7 +6,7 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The capacity is zero or above 2³¹.
+    /// The capacity is zero or above 2³⁰.
     Capacity {
         /// What was asked for.
         asked: usize,
@@ -28,8 +28,9 @@ pub enum Error {
     Taken,
 }
 
-/// The largest capacity: positions are 32 bits, and their difference must stay unambiguous.
-pub const MAX_CAPACITY: usize = 1 << 31;
+/// The largest capacity, 2³⁰: positions are 32 bits, and their difference must stay unambiguous even
+/// where one of them is a few laps old.
+pub const MAX_CAPACITY: usize = 1 << 30;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -62,7 +62,7 @@ pub type Ends<T, P, C> = (Producer<T, P, C>, Consumer<T, P, C>);
 /// A ring for one producer and one consumer. Both ends are wait-free.
 ///
 /// # Errors
-/// [`Error::Capacity`] for zero or more than 2³¹.
+/// [`Error::Capacity`] for zero or more than 2³⁰.
 pub fn spsc<T: Send>(capacity: usize) -> Result<Ends<T, Single, Single>, Error> {
     Ring::new(capacity)?.split()
 }
@@ -70,7 +70,7 @@ pub fn spsc<T: Send>(capacity: usize) -> Result<Ends<T, Single, Single>, Error> 
 /// A ring for many producers and one consumer.
 ///
 /// # Errors
-/// [`Error::Capacity`] for zero or more than 2³¹.
+/// [`Error::Capacity`] for zero or more than 2³⁰.
 pub fn mpsc<T: Send>(capacity: usize) -> Result<Ends<T, Multi, Single>, Error> {
     Ring::new(capacity)?.split()
 }
@@ -78,7 +78,7 @@ pub fn mpsc<T: Send>(capacity: usize) -> Result<Ends<T, Multi, Single>, Error> {
 /// A ring for one producer and many consumers.
 ///
 /// # Errors
-/// [`Error::Capacity`] for zero or more than 2³¹.
+/// [`Error::Capacity`] for zero or more than 2³⁰.
 pub fn spmc<T: Send>(capacity: usize) -> Result<Ends<T, Single, Multi>, Error> {
     Ring::new(capacity)?.split()
 }
@@ -86,7 +86,7 @@ pub fn spmc<T: Send>(capacity: usize) -> Result<Ends<T, Single, Multi>, Error> {
 /// A ring for many producers and many consumers.
 ///
 /// # Errors
-/// [`Error::Capacity`] for zero or more than 2³¹.
+/// [`Error::Capacity`] for zero or more than 2³⁰.
 pub fn mpmc<T: Send>(capacity: usize) -> Result<Ends<T, Multi, Multi>, Error> {
     Ring::new(capacity)?.split()
 }

@@ -47,7 +47,7 @@ impl<T: Send, P: Side, C: Side> Ring<T, P, C> {
     /// another capacity takes the slots of the next one.
     ///
     /// # Errors
-    /// [`Error::Capacity`] for zero or more than 2³¹; [`Error::NoMemory`].
+    /// [`Error::Capacity`] for zero or more than 2³⁰; [`Error::NoMemory`].
     pub fn new(capacity: usize) -> Result<Self, Error> {
         let heap = Heap::new(head_of::<T, P, C>(capacity)?).ok_or(Error::NoMemory)?;
         // SAFETY: the heap block lives in `keep`, next to every copy of the view; it was made for
@@ -86,7 +86,7 @@ impl<T: Plain, P: Side, C: Side> Ring<T, P, C> {
     /// Bytes that [`create_in`](Ring::create_in) needs for a ring of this capacity.
     ///
     /// # Errors
-    /// [`Error::Capacity`] for zero or more than 2³¹.
+    /// [`Error::Capacity`] for zero or more than 2³⁰.
     pub fn bytes_for(capacity: usize) -> Result<usize, Error> {
         let head = head_of::<T, P, C>(capacity)?;
         Ok(offset_of_slots::<T>() + head.capacity.next_power_of_two() as usize * size_of::<T>())

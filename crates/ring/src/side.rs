@@ -39,8 +39,9 @@ struct Claims {
     /// Whose turn to publish it is ([`Multi`]): always the tail, but on a line that the other side
     /// does not keep taking away, so that waiting for one's turn is cheap.
     turn: AtomicU32,
-    /// The last tail of the other side that this side saw: a lower bound, shared by [`Multi`]
-    /// threads so that they rarely touch the other side's line.
+    /// A tail of the other side that this side saw: a lower bound, shared by [`Multi`] threads so
+    /// that they rarely touch the other side's line. Never more than three laps behind `head`, see
+    /// `Multi::claim`.
     seen: AtomicU32,
 }
 
@@ -170,6 +171,9 @@ fn pack(high: u32, low: u32) -> u64 {
 }
 
 /// What may be claimed, where `tail` may be older than `head`: then nothing.
+///
+/// Unambiguous as long as `tail` is at most `2³¹ - capacity` older, which is why
+/// [`MAX_CAPACITY`](crate::MAX_CAPACITY) is 2³⁰: `seen` lags three laps at most.
 #[inline(always)]
 fn available(room: u32, tail: u32, head: u32) -> u32 {
     let n = room.wrapping_add(tail).wrapping_sub(head);
@@ -237,13 +241,14 @@ impl Protocol for Multi {
         // A0: Acquire pairs with R1.
         let mut head = own.claims.head.load(Ordering::Acquire);
         loop {
-            // Acquire pairs with the Release store of `seen` in `refresh`: what its writer saw
-            // through A1, we see.
-            let mut n = available(ask.room, own.claims.seen.load(Ordering::Acquire), low(head));
-            if n < ask.want {
-                n = available(ask.room, refresh(own, other), low(head));
+            // Acquire pairs with the Release store of `seen` below: what its writer saw through
+            // A1, we see.
+            let mut tail = own.claims.seen.load(Ordering::Acquire);
+            let possibly_short = available(ask.room, tail, low(head)) < ask.want;
+            if possibly_short {
+                tail = other.done();
             }
-            let n = ask.how.grant(ask.want, n);
+            let n = ask.how.grant(ask.want, available(ask.room, tail, low(head)));
             if n == 0 {
                 return Claim { pos: low(head), n };
             }
@@ -254,6 +259,15 @@ impl Protocol for Multi {
                 Ordering::Release,
                 Ordering::Acquire,
             ) {
+                Ok(_) if possibly_short => {
+                    // Release pairs with the Acquire load of `seen` above. A slower thread may
+                    // overwrite a newer value with an older one, still a lower bound; but only here,
+                    // between its claim and its publishing, when both sides are stuck within a lap
+                    // of it. Stored any earlier, by a thread that then slept through 2³¹ elements,
+                    // it would be taken for room that there is not.
+                    own.claims.seen.store(tail, Ordering::Release);
+                    return Claim { pos: low(head), n };
+                }
                 Ok(_) => return Claim { pos: low(head), n },
                 Err(now) => head = now,
             }
@@ -274,16 +288,6 @@ impl Protocol for Multi {
         // Release pairs with the Acquire above, in who claimed just after us.
         own.claims.turn.store(pos, Ordering::Release);
     }
-}
-
-/// Reads the other side's tail and leaves it for this side's other threads.
-#[inline(always)]
-fn refresh(own: &End, other: &End) -> u32 {
-    let tail = other.done();
-    // Release pairs with the Acquire load of `seen` in `claim`. A slower thread may overwrite a
-    // newer value with an older one: still a lower bound, only a little less useful.
-    own.claims.seen.store(tail, Ordering::Release);
-    tail
 }
 
 /// Any number of threads, relaxed tail: whoever finishes last moves the tail, so no call waits for
