@@ -104,7 +104,7 @@ impl<T, P: Side, C: Side> Drop for Keep<T, P, C> {
 /// The slots begin on a line of their own.
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) const fn offset_of_slots<T>() -> usize {
-    assert!(align_of::<T>() <= 128, "an element aligned to more than 128 bytes");
+    const { assert!(align_of::<T>() <= 128, "an element aligned to more than 128 bytes") };
     size_of::<Control>()
 }
 

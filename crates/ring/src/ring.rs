@@ -3,12 +3,20 @@
 use crate::batch::{Sink, Source};
 use crate::error::{Error, Full, MAX_CAPACITY};
 use crate::handle::{Consumer, Producer};
-use crate::place::{Keep, Memory, Plain, offset_of_slots};
+use crate::place::Keep;
+#[cfg(not(any(loom, shuttle)))]
+use crate::place::{Memory, Plain, offset_of_slots};
+#[cfg(not(any(loom, shuttle)))]
+use crate::side::End;
 use crate::side::{Concurrent, How, Side};
 use crate::sync::Arc;
+#[cfg(not(any(loom, shuttle)))]
+use crate::sync::{AtomicU64, Ordering};
 use crate::view::{Control, Head, Heap, View};
 use core::any::TypeId;
 use core::fmt;
+#[cfg(not(any(loom, shuttle)))]
+use core::ptr::NonNull;
 
 /// A bounded queue of `T` with producers of kind `P` and consumers of kind `C`.
 ///
@@ -89,7 +97,9 @@ impl<T: Plain, P: Side, C: Side> Ring<T, P, C> {
     /// [`Error::Capacity`] for zero or more than 2³⁰.
     pub fn bytes_for(capacity: usize) -> Result<usize, Error> {
         let head = head_of::<T, P, C>(capacity)?;
-        Ok(offset_of_slots::<T>() + head.capacity.next_power_of_two() as usize * size_of::<T>())
+        let count = head.capacity.next_power_of_two() as usize;
+        // Saturating: what no address space holds, no memory is large enough for.
+        Ok(count.saturating_mul(size_of::<T>()).saturating_add(offset_of_slots::<T>()))
     }
 
     /// Makes a ring in the caller's memory: huge pages, or memory shared with another process.
@@ -100,25 +110,31 @@ impl<T: Plain, P: Side, C: Side> Ring<T, P, C> {
         let head = head_of::<T, P, C>(capacity)?;
         let base = crate::place::fit(&memory, Self::bytes_for(capacity)?)?;
         let control = base.cast::<Control>();
-        let fresh = Control {
-            head,
-            producers: crate::side::End::new(),
-            consumers: crate::side::End::new(),
-        };
+        let unfinished = Head { magic: 0, ..head };
         // SAFETY: `fit` checked alignment and size, and a `Memory` is ours to write.
-        unsafe { control.write(fresh) };
+        unsafe {
+            control.write(Control { head: unfinished, producers: End::new(), consumers: End::new() });
+            // Release pairs with the Acquire in `attach`: who finds the magic finds all the rest.
+            magic(control).store(head.magic, Ordering::Release);
+        }
         Ok(Self::over(memory, head.capacity))
     }
 
     /// Attaches to a ring that [`create_in`](Ring::create_in) made in the same memory, perhaps in
-    /// another process and at another address.
+    /// another process and at another address. May be tried again and again until it is made, in
+    /// memory that held no ring before.
     ///
     /// # Errors
     /// [`Error::NotThisRing`] if there is none, or one of other types; [`Error::MemoryTooSmall`] if
     /// it does not fit into this memory.
     pub fn attach(memory: impl Memory) -> Result<Self, Error> {
         let base = crate::place::fit(&memory, size_of::<Control>())?;
-        // SAFETY: `fit` checked alignment and size; every bit pattern is a `Head`.
+        // SAFETY: `fit` checked alignment and size.
+        // Acquire pairs with the Release in `create_in`.
+        if unsafe { magic(base.cast()) }.load(Ordering::Acquire) != MAGIC {
+            return Err(Error::NotThisRing);
+        }
+        // SAFETY: as above; every bit pattern is a `Head`, and nobody writes it after its magic.
         let head = unsafe { base.cast::<Head>().read() };
         let wanted = head_of::<T, P, C>((head.capacity as usize).clamp(1, MAX_CAPACITY))?;
         if head != wanted {
@@ -141,13 +157,26 @@ impl<T: Plain, P: Side, C: Side> Ring<T, P, C> {
     }
 }
 
+/// What a finished ring in memory begins with.
+const MAGIC: u64 = u64::from_le_bytes(*b"lc-ring1");
+
+/// The magic of a ring in memory, as what it is published by.
+///
+/// # Safety
+/// `control` is aligned, and readable and writable for as long as the reference is used.
+#[cfg(not(any(loom, shuttle)))]
+unsafe fn magic<'a>(control: NonNull<Control>) -> &'a AtomicU64 {
+    // SAFETY: the caller's promise; after creation it is only read.
+    unsafe { AtomicU64::from_ptr(&raw mut (*control.as_ptr()).head.magic) }
+}
+
 /// What the control block of such a ring begins with.
 fn head_of<T, P: Side, C: Side>(capacity: usize) -> Result<Head, Error> {
     if capacity == 0 || capacity > MAX_CAPACITY {
         return Err(Error::Capacity { asked: capacity });
     }
     Ok(Head {
-        magic: u64::from_le_bytes(*b"lc-ring1"),
+        magic: MAGIC,
         capacity: capacity as u32,
         element_size: size_of::<T>() as u32,
         element_align: align_of::<T>() as u32,
