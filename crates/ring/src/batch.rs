@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 ///
 /// # Safety
 /// `items` is the same run until [`took`](Self::took), and after `took(n)` the first `n` elements
-/// are no longer owned by the source: it neither drops nor hands them out again.
+/// are no longer owned by the source: it neither drops nor hands them out again. Neither panics:
+/// slots are claimed while they run.
 pub unsafe trait Source<T> {
     /// What there is to take.
     fn items(&self) -> &[T];
@@ -22,7 +23,8 @@ pub unsafe trait Source<T> {
 ///
 /// # Safety
 /// `room` is writable memory for as many elements as it says, and the same memory until
-/// [`gave`](Self::gave); after `gave(n)` its first `n` elements are owned by the sink.
+/// [`gave`](Self::gave); after `gave(n)` its first `n` elements are owned by the sink. Neither panics:
+/// slots are claimed while they run.
 pub unsafe trait Sink<T> {
     /// Where elements may be put, and how many.
     fn room(&mut self) -> (*mut T, usize);

@@ -86,6 +86,14 @@ impl<T: Send, P: Exclusive, C: Side> WriteChunk<'_, T, P, C> {
             .map(|(base, n)| unsafe { slice::from_raw_parts_mut(base, n) })
     }
 
+    /// Writes the slot at `index`, as through `slots`, which loom could not watch.
+    #[cfg(loom)]
+    pub fn write(&mut self, index: usize, item: T) {
+        assert!(index < self.len());
+        // SAFETY: one of the claimed slots; what it held before counts as moved out.
+        unsafe { self.end.view.slots().write_one(self.claim.pos.wrapping_add(index as u32), item) };
+    }
+
     /// Adds the first `n` slots to the ring and gives the rest back.
     ///
     /// # Panics
@@ -173,6 +181,17 @@ impl<T: Send, P: Side, C: Exclusive> ReadChunk<'_, T, P, C> {
             .slots()
             .runs(self.claim.pos, self.claim.n)
             .map(|(base, n)| unsafe { slice::from_raw_parts(base.cast::<T>().cast_const(), n) })
+    }
+
+    /// A copy of the element at `index`, as through `items`, which loom could not watch.
+    #[cfg(loom)]
+    pub fn item(&self, index: usize) -> T
+    where
+        T: Copy,
+    {
+        assert!(index < self.len());
+        // SAFETY: a claimed, initialised slot; a copy leaves it as it is.
+        unsafe { self.end.view.slots().read_one(self.claim.pos.wrapping_add(index as u32)) }
     }
 
     /// Takes the first `n` elements out of the ring into `sink` and leaves the rest. Takes fewer if

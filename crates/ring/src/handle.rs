@@ -58,6 +58,9 @@ macro_rules! handle {
 
             /// Whether every handle of the other side is gone (or none was made yet). Rings used
             /// through `&Ring` have no handles and never look open.
+            ///
+            /// To know that nothing more will come ask this first, and then whether the ring is
+            /// empty: the other way round an element may slip in between.
             #[inline]
             pub fn is_closed(&self) -> bool {
                 // Acquire pairs with the Release of `count_out`: what the other side did before it
