@@ -1,1 +1,11 @@
 //! The platform: huge pages, NUMA, lcores, clock, barriers.
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("linecard-eal is for 64-bit Linux");
+
+mod cpulist;
+pub mod mem;
+pub mod numa;
+mod root;
+
+pub use root::Root;
