@@ -75,6 +75,34 @@ fn free_in(entry: &std::fs::DirEntry) -> Option<u64> {
     Some((free.trim().parse::<u64>().ok()? * kib) << 10)
 }
 
+/// How a `dpdk-testpmd` is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// With a prompt, at which it spins: its first lcore wants a CPU of its own.
+    Prompt,
+    /// Without one: it forwards until it is killed, and its first lcore sleeps.
+    Alone,
+}
+
+impl Mode {
+    fn option(self) -> &'static [&'static str] {
+        match self {
+            Self::Prompt => &["--interactive", "--auto-start"],
+            Self::Alone => &[],
+        }
+    }
+
+    /// What it prints when it is ready.
+    fn ready(self) -> &'static str {
+        match self {
+            Self::Prompt => PROMPT,
+            Self::Alone => "Press enter to exit",
+        }
+    }
+}
+
+const PROMPT: &str = "testpmd> ";
+
 /// A `dpdk-testpmd` that is told what to do on its standard input. Dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Testpmd {
@@ -84,8 +112,9 @@ pub(super) struct Testpmd {
 
 impl Testpmd {
     /// Starts it by way of `prefix` (such as `ip netns exec NAME`), with lcores such as `0-1` or
-    /// `0@1,1@1`, `vdevs`, and testpmd's own options.
+    /// `0@1,1@1`, `vdevs`, and testpmd's own options. On return it forwards.
     pub(super) fn start(
+        mode: Mode,
         prefix: &[&str],
         lcores: &str,
         vdevs: &[String],
@@ -97,14 +126,14 @@ impl Testpmd {
         command.args(&words[1..]).args(["--lcores", lcores, "--no-pci", "--no-telemetry"]);
         command.args(memory());
         command.args(vdevs.iter().flat_map(|vdev| ["--vdev", vdev]));
-        command.args(["--", "--interactive", "--nb-cores=1"]).args(own);
+        command.args(["--", "--nb-cores=1"]).args(mode.option()).args(own);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot start dpdk-testpmd")?;
         let printed = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take(), &printed);
         collect(child.stderr.take(), &printed);
         let mut testpmd = Self { child, printed };
-        testpmd.wait_for("testpmd> ", 1)?;
+        testpmd.wait_for(mode.ready(), 1)?;
         Ok(testpmd)
     }
 
@@ -113,7 +142,7 @@ impl Testpmd {
         let before = self.text();
         let stdin = self.child.stdin.as_mut().context("dpdk-testpmd has no standard input")?;
         writeln!(stdin, "{command}").context("dpdk-testpmd has ended")?;
-        self.wait_for("testpmd> ", before.matches("testpmd> ").count() + 1)?;
+        self.wait_for(PROMPT, before.matches(PROMPT).count() + 1)?;
         Ok(self.text()[before.len()..].to_owned())
     }
 

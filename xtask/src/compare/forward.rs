@@ -1,6 +1,6 @@
 //! Forwarding from a null port to another: what the loop itself costs.
 
-use super::dpdk::{self, Testpmd};
+use super::dpdk::{self, Mode, Testpmd};
 use super::{Contest, Sample};
 use crate::workspace::{cargo, target};
 use anyhow::{Context, Result, ensure};
@@ -57,7 +57,7 @@ impl Contest for Forward {
 
     fn peer(&self) -> Result<Vec<Sample>> {
         let vdevs = [0, 1].map(|port| format!("net_null{port},copy=0"));
-        let mut testpmd = Testpmd::start(&[], "0-1", &vdevs, &["--auto-start"])?;
+        let mut testpmd = Testpmd::start(Mode::Prompt, &[], "0-1", &vdevs, &[])?;
         thread::sleep(WARM_UP);
         testpmd.ask("show port stats all")?;
         thread::sleep(Duration::from_secs_f64(self.seconds));

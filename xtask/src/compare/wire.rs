@@ -5,7 +5,7 @@
 //! is what the kernel counts as received at the sink. For `AF_PACKET` source and sink are the far
 //! ends of two veth pairs; for TAP they are the two TAP interfaces themselves.
 
-use super::dpdk::{self, Testpmd};
+use super::dpdk::{self, Mode, Testpmd};
 use super::forward::linecard;
 use super::{Contest, Sample};
 use crate::workspace::is_root;
@@ -83,8 +83,9 @@ impl Wire {
         }
         let [source, sink] = self.ends();
         let vdev = [format!("net_af_packet0,iface={source}")];
-        let own = ["--forward-mode=txonly", "--txpkts=64", "--auto-start"];
-        let _generator = Testpmd::start(&namespace.prefix(), GENERATOR_CPU, &vdev, &own)?;
+        let own = ["--forward-mode=txonly", "--txpkts=64"];
+        let _generator =
+            Testpmd::start(Mode::Alone, &namespace.prefix(), GENERATOR_CPU, &vdev, &own)?;
         thread::sleep(WARM_UP);
         let (before, start) = (namespace.received(sink)?, Instant::now());
         thread::sleep(Duration::from_secs_f64(self.seconds));
@@ -152,7 +153,7 @@ impl Contest for Wire {
         let ports = self.ports();
         let vdevs = [0, 1].map(|index| self.peer_port(index, ports[index]));
         let prefix = namespace.prefix();
-        let _forwarder = Testpmd::start(&prefix, FORWARDER_CPU, &vdevs, &["--auto-start"])?;
+        let _forwarder = Testpmd::start(Mode::Alone, &prefix, FORWARDER_CPU, &vdevs, &[])?;
         self.measure(&namespace)
     }
 }
