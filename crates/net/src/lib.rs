@@ -1,9 +1,12 @@
 //! Packet headers, a parser to flow keys, checksums, Toeplitz and a rule vocabulary.
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(all(target_arch = "x86_64", feature = "std")), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 #[cfg(any(feature = "alloc", test))]
 extern crate alloc;
+#[cfg(any(all(target_arch = "x86_64", feature = "std"), test))]
+extern crate std;
 
 mod addr;
 pub mod checksum;

@@ -6,6 +6,14 @@
 //! [`fill_ipv4`], [`fill_l4`] and the `verify` functions work on a frame in place, with the
 //! offsets that [`crate::parse()`] found.
 
+#[cfg_attr(
+    all(target_arch = "x86_64", feature = "std"),
+    expect(
+        unsafe_code,
+        reason = "calling a function compiled for AVX2, once AVX2 is known to be there"
+    )
+)]
+mod bulk;
 mod crc32c;
 mod frame;
 mod incremental;
