@@ -1,7 +1,7 @@
 //! `cargo xtask compare`: our figures beside DPDK's, on this machine, in one run.
 //!
 //! An area is a contest between two sides that measure the same cases. A round runs both, in
-//! turn; the figures are the medians of all rounds. Absolute figures drift from machine to
+//! turn, part by part, every other round the peer first; the figures are the medians of all rounds. Absolute figures drift from machine to
 //! machine and from hour to hour: the ratio is what to read.
 
 mod dpdk;
@@ -66,7 +66,7 @@ impl Area {
     }
 
     fn contest(self, compare: &Compare) -> Result<Box<dyn Contest>> {
-        let case = compare.case.clone();
+        let case = compare.case.as_str();
         Ok(match self {
             Self::Ring => Box::new(pair::Pair::ring(compare.seconds.unwrap_or(0.1), case)?),
             Self::Mempool => Box::new(pair::Pair::mempool(compare.seconds.unwrap_or(0.5), case)?),
@@ -81,8 +81,12 @@ impl Area {
 trait Contest {
     /// What the peer is called.
     fn peer_name(&self) -> String;
-    fn ours(&self) -> Result<Vec<Sample>>;
-    fn peer(&self) -> Result<Vec<Sample>>;
+    /// The parts of a round, in each of which the sides take turns.
+    fn parts(&self) -> Vec<String> {
+        vec![String::new()]
+    }
+    fn ours(&self, part: &str) -> Result<Vec<Sample>>;
+    fn peer(&self, part: &str) -> Result<Vec<Sample>>;
 }
 
 /// One figure of one side.
@@ -126,8 +130,16 @@ fn rounds(compare: &Compare, area: Area) -> Result<Vec<Row>> {
     let (mut ours, mut peer) = (Figures::default(), Figures::default());
     for round in 1..=compare.rounds {
         eprintln!("{}: round {round} of {}", area.name(), compare.rounds);
-        ours.add(contest.ours().context("our side")?);
-        peer.add(contest.peer().context("the peer's side")?);
+        for part in contest.parts() {
+            let mut our_turn = || contest.ours(&part).context("our side").map(|it| ours.add(it));
+            let mut their_turn =
+                || contest.peer(&part).context("the peer's side").map(|it| peer.add(it));
+            if round % 2 == 1 {
+                our_turn().and_then(|()| their_turn())?;
+            } else {
+                their_turn().and_then(|()| our_turn())?;
+            }
+        }
     }
     Ok(join(area, &contest.peer_name(), &ours, &peer))
 }

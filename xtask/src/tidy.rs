@@ -69,7 +69,7 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     findings.extend(sources.iter().flat_map(check_source));
-    findings.extend(modules::check(&workspace, &sources));
+    findings.extend(modules::check(&workspace, &files, &sources));
     report(AllowList::load(&root)?.filter(findings), sources.len())
 }
 

@@ -43,7 +43,7 @@ impl Contest for Forward {
         format!("testpmd net_null {}", dpdk::version())
     }
 
-    fn ours(&self) -> Result<Vec<Sample>> {
+    fn ours(&self, _part: &str) -> Result<Vec<Sample>> {
         let output = Command::new(&self.linecard)
             .args(["fwd", "--port", "null", "--port", "null", "--json", "--duration"])
             .arg(self.seconds.to_string())
@@ -55,7 +55,7 @@ impl Contest for Forward {
         total_mpps(&text).map(Self::sample).with_context(|| format!("no total.mpps in: {text}"))
     }
 
-    fn peer(&self) -> Result<Vec<Sample>> {
+    fn peer(&self, _part: &str) -> Result<Vec<Sample>> {
         let vdevs = [0, 1].map(|port| format!("net_null{port},copy=0"));
         let mut testpmd = Testpmd::start(Mode::Prompt, &[], "0-1", &vdevs, &[])?;
         thread::sleep(WARM_UP);
@@ -105,7 +105,7 @@ mod tests {
     #[ignore = "needs Debian's dpdk: cargo test -p xtask -- --ignored"]
     fn testpmd_forwards_and_tells_its_rate() {
         let forward = Forward { linecard: PathBuf::new(), seconds: 0.5 };
-        let samples = forward.peer().unwrap();
+        let samples = forward.peer("").unwrap();
         println!("{samples:?}");
         assert!(samples[0].value > 1.0);
     }

@@ -126,7 +126,7 @@ impl Contest for Wire {
         format!("testpmd {driver} {}", dpdk::version())
     }
 
-    fn ours(&self) -> Result<Vec<Sample>> {
+    fn ours(&self, _part: &str) -> Result<Vec<Sample>> {
         let namespace = self.namespace()?;
         if self.kind == Kind::AfPacket {
             self.ports().iter().try_for_each(|port| namespace.bring_up(port))?;
@@ -148,7 +148,7 @@ impl Contest for Wire {
         self.measure(&namespace)
     }
 
-    fn peer(&self) -> Result<Vec<Sample>> {
+    fn peer(&self, _part: &str) -> Result<Vec<Sample>> {
         let namespace = self.namespace()?;
         let ports = self.ports();
         let vdevs = [0, 1].map(|index| self.peer_port(index, ports[index]));
@@ -243,7 +243,7 @@ mod tests {
 
     fn peer(kind: Kind) -> f64 {
         let wire = Wire { kind, linecard: PathBuf::new(), seconds: 0.5 };
-        let samples = wire.peer().unwrap();
+        let samples = wire.peer("").unwrap();
         println!("{samples:?}");
         samples[0].value
     }

@@ -1,4 +1,6 @@
 //! Every `.rs` file of a package is compiled: it is a target, or a `mod` leads to it.
+//!
+//! Packages that are not members of the workspace (fuzz targets, say) are left alone.
 
 use super::Finding;
 use super::source::Source;
@@ -8,8 +10,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use syn::{Attribute, Item, ItemMod, Meta};
 
-pub(super) fn check(workspace: &Workspace, sources: &[Source]) -> Vec<Finding> {
-    let by_path = sources.iter().map(|source| (source.path.clone(), &source.file)).collect();
+pub(super) fn check(workspace: &Workspace, files: &[PathBuf], sources: &[Source]) -> Vec<Finding> {
+    let members: BTreeSet<_> =
+        workspace.packages.iter().map(|package| package.manifest_path.clone()).collect();
+    let is_manifest = |path: &&PathBuf| path.ends_with("Cargo.toml");
+    let is_foreign = |path: &&PathBuf| {
+        let whole = workspace.root.join(path);
+        !members.contains(&whole) && **path != Path::new("Cargo.toml")
+    };
+    let foreign: Vec<_> =
+        files.iter().filter(is_manifest).filter(is_foreign).map(|path| folder(path)).collect();
+    let ours = sources
+        .iter()
+        .filter(|source| !foreign.iter().any(|folder| source.path.starts_with(folder)));
+    let by_path = ours.map(|source| (source.path.clone(), &source.file)).collect();
     let roots = workspace.packages.iter().flat_map(|package| roots(&workspace.root, package));
     orphans(roots, &by_path)
 }

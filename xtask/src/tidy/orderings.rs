@@ -35,10 +35,19 @@ fn ordering(token: &TokenTree) -> Option<(usize, &'static str)> {
 
 fn is_explained(source: &Source, first: usize, line: usize, word: &str) -> bool {
     let word = word.to_lowercase();
-    (first.saturating_sub(REACH)..=line)
+    (top(source, first.saturating_sub(REACH))..=line)
         .filter_map(|number| comment(source.line(number)))
         .map(str::to_lowercase)
         .any(|comment| comment.contains(&word) || comment.contains("pairs with"))
+}
+
+/// A comment of which the end is within reach counts as a whole: this is where it begins.
+fn top(source: &Source, mut line: usize) -> usize {
+    let is_comment = |line: usize| source.line(line).trim_start().starts_with("//");
+    while is_comment(line) && is_comment(line.saturating_sub(1)) {
+        line -= 1;
+    }
+    line
 }
 
 /// Where the calls are whose arguments rustfmt may have put on lines of their own.
@@ -93,6 +102,16 @@ mod tests {
     #[test]
     fn a_comment_four_lines_up_is_too_far() {
         assert_eq!(lines("fn a() {\n// Acquire.\nb();\nb();\nb();\nx.load(Acquire);\n}"), [6]);
+    }
+
+    #[test]
+    fn a_long_comment_counts_as_a_whole() {
+        let comment = "// Acquire\n// is\n// what\n// it\n// is.\n";
+        assert!(lines(&format!("fn a() {{\n{comment}x.load(Acquire);\n}}")).is_empty());
+        assert_eq!(
+            lines(&format!("fn a() {{\n{comment}b();\nb();\nb();\nx.load(Acquire);\n}}")),
+            [10]
+        );
     }
 
     #[test]
