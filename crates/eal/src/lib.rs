@@ -3,8 +3,11 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("linecard-eal is for 64-bit Linux");
 
+pub mod barrier;
+pub mod clock;
 mod cpulist;
 pub mod mem;
+pub mod mmio;
 pub mod numa;
 mod root;
 
