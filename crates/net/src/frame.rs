@@ -231,7 +231,7 @@ impl<'a> FrameBuilder<'a> {
     ///
     /// # Errors
     /// Those of [`FrameBuilder::write_to`], but for [`Error::NoRoom`].
-    #[cfg(feature = "alloc")]
+    #[cfg(any(feature = "alloc", test))]
     pub fn to_vec(&self) -> Result<alloc::vec::Vec<u8>, Error> {
         self.check()?;
         let mut frame = alloc::vec![0; self.len()];

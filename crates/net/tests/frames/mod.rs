@@ -91,7 +91,7 @@ fn ipv6((proto, body): Body, addresses: &[u8; 32], fragment: u16, extensions: u8
         let next = kinds.get(n + 1).copied().unwrap_or(proto);
         chain.extend(match kind {
             44 => {
-                let field = fragment << 3 | fragment >> 13;
+                let field = (fragment & 0x1fff) << 3 | fragment >> 13;
                 vec![next, 0, (field >> 8) as u8, field as u8, 0, 0, 0, 1]
             }
             51 => vec![next, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
