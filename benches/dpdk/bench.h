@@ -36,8 +36,8 @@ struct bench {
 	uint64_t budget; /* TSC cycles a case */
 };
 
-/* How many volatile run-time bulk sizes there are, and which. Volatile, so
- * that no loop is specialised for one of them. */
+/* The length of an array. The programs keep their bulk sizes in volatile ones,
+ * so that no loop is specialised for a size. */
 #define BENCH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static inline void
