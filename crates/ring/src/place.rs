@@ -3,7 +3,10 @@
 #[cfg(not(any(loom, shuttle)))]
 use crate::error::Error;
 use crate::side::Side;
-use crate::view::{Control, Heap, View};
+#[cfg(not(any(loom, shuttle)))]
+use crate::view::Control;
+use crate::view::{Heap, View};
+#[cfg(not(any(loom, shuttle)))]
 use alloc::boxed::Box;
 use core::ptr::NonNull;
 
@@ -82,6 +85,7 @@ pub(crate) enum Keep<T, P: Side, C: Side> {
         _heap: Heap<T>,
     },
     /// The caller's: plain data needs no drop.
+    #[cfg(not(any(loom, shuttle)))]
     Foreign(#[expect(dead_code, reason = "held for its drop")] Box<dyn Memory>),
 }
 
@@ -94,9 +98,11 @@ impl<T, P: Side, C: Side> Keep<T, P, C> {
 
 impl<T, P: Side, C: Side> Drop for Keep<T, P, C> {
     fn drop(&mut self) {
-        if let Keep::Heap { view, .. } = self {
+        match self {
             // SAFETY: every ring and handle holds this `Keep`, so none is left.
-            unsafe { view.drain() };
+            Keep::Heap { view, .. } => unsafe { view.drain() },
+            #[cfg(not(any(loom, shuttle)))]
+            Keep::Foreign(_) => {}
         }
     }
 }

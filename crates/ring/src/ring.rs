@@ -12,7 +12,9 @@ use crate::side::{Concurrent, How, Side};
 use crate::sync::Arc;
 #[cfg(not(any(loom, shuttle)))]
 use crate::sync::{AtomicU64, Ordering};
-use crate::view::{Control, Head, Heap, View};
+#[cfg(not(any(loom, shuttle)))]
+use crate::view::Control;
+use crate::view::{Head, Heap, View};
 use core::any::TypeId;
 use core::fmt;
 #[cfg(not(any(loom, shuttle)))]

@@ -35,6 +35,7 @@ impl<T> Slots<T> {
     }
 
     /// How many of `n` elements from `pos` on stand before the wrap.
+    #[cfg(not(loom))]
     #[inline(always)]
     fn before_wrap(self, pos: u32, n: u32) -> (usize, usize) {
         let first = (pos & self.mask) as usize;
