@@ -104,18 +104,23 @@ pub(crate) fn run(compare: &Compare) -> Result<()> {
         Area::All => Area::EACH.to_vec(),
         area => vec![area],
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for area in areas {
-        let found = rounds(compare, area).with_context(|| format!("area {}", area.name()))?;
-        if compare.json {
-            report::print_json(&found)?;
+        match rounds(compare, area) {
+            Ok(found) => rows.extend(found),
+            Err(error) => {
+                eprintln!("{}: {error:#}", area.name());
+                failed.push(area.name());
+            }
         }
-        rows.extend(found);
     }
-    ensure!(!rows.is_empty(), "no case contains `{}`", compare.case);
-    if !compare.json {
+    if compare.json {
+        report::print_json(&rows)?;
+    } else if !rows.is_empty() {
         report::print_table(&rows);
     }
+    ensure!(failed.is_empty(), "not compared: {}", failed.join(", "));
+    ensure!(!rows.is_empty(), "no case contains `{}`", compare.case);
     let held = rows.iter().filter(|row| row.ok).count();
     eprintln!(
         "{held} of {} cases hold their bar (medians of {} rounds)",
