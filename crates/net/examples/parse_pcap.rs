@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::{Write, stdout};
 
 use linecard_net::checksum::{verify_ipv4, verify_l4};
 use linecard_net::{FlowKey, parse};
@@ -14,11 +15,10 @@ fn describe(flow: &FlowKey) -> String {
     format!("{}:{sport} -> {}:{dport}, protocol {}", flow.src(), flow.dst(), flow.proto())
 }
 
-#[expect(clippy::print_stdout, reason = "a program that lists packets")]
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("give the path of a pcap file")?;
     let mut reader = PcapReader::new(File::open(path)?)?;
-    let mut number = 0;
+    let (mut number, mut out) = (0, stdout().lock());
     while let Some(packet) = reader.next_packet() {
         let frame = packet?.data;
         let parsed = parse(&frame);
@@ -26,10 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let flow = layers.flow.as_ref().map(describe).unwrap_or_default();
         let (l3, l4) = (verify_ipv4(&frame, layers), verify_l4(&frame, layers));
         number += 1;
-        println!(
-            "{number:>6}  {:<28} {flow} [header {l3:?}, transport {l4:?}]",
-            parsed.packet_type
-        );
+        let checksums = format!("header {l3:?}, transport {l4:?}");
+        writeln!(out, "{number:>6}  {:<28} {flow} [{checksums}]", parsed.packet_type)?;
     }
     Ok(())
 }

@@ -94,8 +94,14 @@ fn agrees_on_transport(ours: &Layers, flow: &FlowKey, theirs: &TransportSlice<'_
     }
 }
 
+/// A number of cases that `PROPTEST_CASES` can raise, for a run through the night.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(2_000), failure_persistence: None, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn on_sound_frames(frame in frames::frame()) {
