@@ -55,6 +55,8 @@ pub use handle::{Consumer, Producer};
 pub use place::{Memory, Plain, RawMemory};
 pub use ring::Ring;
 pub use side::{Concurrent, Exclusive, Hts, Multi, Rts, Side, Single};
+#[cfg(not(loom))]
+pub use slots::copy_run;
 
 /// The two ends of a new ring.
 pub type Ends<T, P, C> = (Producer<T, P, C>, Consumer<T, P, C>);

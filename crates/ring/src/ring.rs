@@ -115,7 +115,11 @@ impl<T: Plain, P: Side, C: Side> Ring<T, P, C> {
         let unfinished = Head { magic: 0, ..head };
         // SAFETY: `fit` checked alignment and size, and a `Memory` is ours to write.
         unsafe {
-            control.write(Control { head: unfinished, producers: End::new(), consumers: End::new() });
+            control.write(Control {
+                head: unfinished,
+                producers: End::new(),
+                consumers: End::new(),
+            });
             // Release pairs with the Acquire in `attach`: who finds the magic finds all the rest.
             magic(control).store(head.magic, Ordering::Release);
         }

@@ -1,0 +1,104 @@
+//! What only drivers need: buffers as addresses for a device, and back.
+//!
+//! A driver takes [`Object`]s from the raw pool, gives a device their [`buffer`] addresses, and makes
+//! an [`Mbuf`] of each that the device has filled ([`received`]). For transmit it takes packets apart
+//! into their segments' addresses ([`Mbuf::device_segments`]) and keeps the packet until the device
+//! is done.
+
+use crate::header::{Header, Rearm, RxFields};
+use crate::mbuf::Mbuf;
+use crate::meta::Flags;
+use core::ptr::NonNull;
+use linecard_mempool::Object;
+
+/// Where a buffer lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// For this process.
+    pub address: NonNull<u8>,
+    /// For a device.
+    pub iova: u64,
+}
+
+/// Where the data of a raw buffer will begin: `headroom` bytes into it.
+///
+/// # Safety
+/// `object` is a buffer of an [`MbufPool`](crate::MbufPool), taken from its raw pool.
+#[inline(always)]
+pub unsafe fn buffer(object: Object, headroom: usize) -> Place {
+    // SAFETY: every buffer of such a pool begins with a header.
+    let header = unsafe { object.cast::<Header>().as_ref() };
+    // SAFETY: the buffer is not at address zero.
+    let address = unsafe { NonNull::new_unchecked(header.buf.wrapping_add(headroom)) };
+    Place { address, iova: header.iova + headroom as u64 }
+}
+
+/// Makes a packet of a buffer that has been filled: three stores to its first line.
+///
+/// # Safety
+/// `object` is a buffer of an [`MbufPool`](crate::MbufPool), taken from its raw pool and given up by
+/// the caller; `rearm` is that pool's; `rearm.data_off + rx.data_len <= rearm.buf_len`, those bytes
+/// have been written, and `rx.packet_len == rx.data_len`.
+#[inline(always)]
+pub unsafe fn received(object: Object, rearm: Rearm, flags: Flags, rx: RxFields) -> Mbuf {
+    let header: NonNull<Header> = object.cast();
+    // SAFETY: the caller has the buffer alone.
+    unsafe {
+        (*header.as_ptr()).rearm = rearm;
+        (*header.as_ptr()).flags = flags.bits();
+        (*header.as_ptr()).rx = rx;
+        Mbuf::from_header(header)
+    }
+}
+
+/// Gives up a packet that is one plain buffer, as an object of its pool: what a transmit ring keeps.
+/// The packet back, if it is more than that.
+#[inline(always)]
+pub fn into_plain(packet: Mbuf) -> Result<Object, Mbuf> {
+    if packet.header().is_plain() {
+        Ok(Object::new(packet.into_header().cast()))
+    } else {
+        Err(packet)
+    }
+}
+
+/// Gives up a packet as an address, to be had back with [`from_address`].
+#[inline(always)]
+pub fn into_address(packet: Mbuf) -> NonNull<u8> {
+    packet.into_header().cast()
+}
+
+/// The packet that was given up as this address.
+///
+/// # Safety
+/// The address is from [`into_address`] and becomes a packet again once.
+#[inline(always)]
+pub unsafe fn from_address(address: NonNull<u8>) -> Mbuf {
+    // SAFETY: the caller's promise.
+    unsafe { Mbuf::from_header(address.cast()) }
+}
+
+impl Mbuf {
+    /// Where the first segment's data lies.
+    #[inline(always)]
+    pub fn place(&self) -> Place {
+        place(self.header())
+    }
+
+    /// Where each segment's data lies, and how long it is.
+    pub fn device_segments(&self) -> impl Iterator<Item = (Place, usize)> + '_ {
+        (0..self.segment_count()).map(|i| {
+            // SAFETY: a header of this packet, which is borrowed.
+            let header = unsafe { self.nth_header(i).as_ref() };
+            (place(header), usize::from(header.rx.data_len))
+        })
+    }
+}
+
+#[inline(always)]
+fn place(header: &Header) -> Place {
+    let offset = usize::from(header.rearm.data_off);
+    // SAFETY: a buffer is not at address zero.
+    let address = unsafe { NonNull::new_unchecked(header.buf.wrapping_add(offset)) };
+    Place { address, iova: header.iova.wrapping_add(offset as u64) }
+}

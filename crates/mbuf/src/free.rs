@@ -1,0 +1,120 @@
+//! Going back to the pool.
+
+use crate::header::{Header, Kind};
+use crate::mbuf::{Mbuf, detach};
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use linecard_mempool::{Home, Object};
+use linecard_ring::Source;
+
+/// Returns a packet.
+///
+/// # Safety
+/// The caller owned it, and lets go.
+#[inline(always)]
+pub(crate) unsafe fn free_one(header: NonNull<Header>) {
+    // SAFETY: the caller owns the packet.
+    unsafe {
+        if header.as_ref().is_plain() {
+            header.as_ref().home.put_bulk(&[Object::new(header.cast())]);
+        } else {
+            free_chain(header);
+        }
+    }
+}
+
+/// Returns a packet of several segments, or one with memory from elsewhere.
+///
+/// # Safety
+/// As [`free_one`].
+#[cold]
+#[inline(never)]
+unsafe fn free_chain(first: NonNull<Header>) {
+    let mut at = first;
+    // SAFETY: a packet has `segs` headers, each but the last with a valid `next`; all are owned.
+    unsafe {
+        for left in (0..first.as_ref().rearm.segs).rev() {
+            let next = if left > 0 { at.as_ref().next } else { core::ptr::null_mut() };
+            let header = at.as_mut();
+            detach(header);
+            header.rearm.segs = 1;
+            header.rearm.kind = Kind::Direct as u8;
+            header.home.put_bulk(&[Object::new(at.cast())]);
+            match NonNull::new(next) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+    }
+}
+
+/// Returns all packets of `packets` to their pools, those that stand together in one pool with one
+/// call. What a burst or a vector does when it is dropped, but in bulk.
+#[inline]
+pub fn free_bulk(packets: &mut impl Source<Mbuf>) {
+    let items = packets.items();
+    let n = items.len();
+    // SAFETY: an `Mbuf` is a pointer to its header, and each is taken from the source below, before
+    // which nothing can panic.
+    unsafe {
+        let headers = core::slice::from_raw_parts(items.as_ptr().cast::<NonNull<Header>>(), n);
+        free_headers(headers);
+        packets.took(n);
+    }
+}
+
+/// Objects that go home together.
+struct Batch {
+    objects: [MaybeUninit<Object>; Batch::MOST],
+    n: usize,
+    home: Option<Home>,
+}
+
+impl Batch {
+    const MOST: usize = 64;
+
+    /// Adds one, sending the others home first if they live elsewhere or there are many.
+    ///
+    /// # Safety
+    /// `object` is in use, is plain, and nobody uses it any more.
+    #[inline(always)]
+    unsafe fn add(&mut self, object: Object, home: Home) {
+        if self.home != Some(home) || self.n == Batch::MOST {
+            // SAFETY: what is in the batch came through `add`.
+            unsafe { self.send_home() };
+            self.home = Some(home);
+        }
+        self.objects[self.n].write(object);
+        self.n += 1;
+    }
+
+    /// # Safety
+    /// Called by `add` and at the end.
+    #[inline(always)]
+    unsafe fn send_home(&mut self) {
+        if let (Some(home), true) = (self.home, self.n > 0) {
+            let objects = self.objects[..self.n].as_ptr().cast::<Object>();
+            // SAFETY: the first `n` were written; each lives at `home`, by `add`.
+            unsafe { home.put_bulk(core::slice::from_raw_parts(objects, self.n)) };
+            self.n = 0;
+        }
+    }
+}
+
+/// # Safety
+/// The caller owns the packets and lets go.
+#[inline]
+pub(crate) unsafe fn free_headers(headers: &[NonNull<Header>]) {
+    let mut batch = Batch { objects: [MaybeUninit::uninit(); Batch::MOST], n: 0, home: None };
+    // SAFETY: the caller owns every packet; each is freed one way or the other.
+    unsafe {
+        for &header in headers {
+            if header.as_ref().is_plain() {
+                batch.add(Object::new(header.cast()), header.as_ref().home);
+            } else {
+                free_chain(header);
+            }
+        }
+        batch.send_home();
+    }
+}
