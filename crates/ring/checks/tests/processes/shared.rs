@@ -7,11 +7,11 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::{Child, Command};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 /// Where the peer finds the memory.
 const PATH: &str = "LINECARD_RING_PEER_MEMORY";
-/// Words behind the ring, for what the peer has to say.
+/// Words behind the ring, for what the processes count.
 const WORDS: usize = 8;
 
 /// A mapping of anonymous shared memory; nothing is left of it when both processes are gone.
@@ -61,21 +61,12 @@ impl Shared {
         Shared { file, map }
     }
 
-    fn word_at(&self, index: usize) -> &AtomicU64 {
+    /// A word behind the ring, zero at first.
+    pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < WORDS);
         // SAFETY: the words behind the ring, a multiple of eight bytes from the mapping's start,
-        // which only this function hands out.
+        // which only this function hands out, as atomics.
         unsafe { AtomicU64::from_ptr(self.base().add(self.len()).cast().add(index).as_ptr()) }
-    }
-
-    pub(crate) fn word(&self, index: usize) -> u64 {
-        // Acquire pairs with the Release in `set_word`.
-        self.word_at(index).load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_word(&self, index: usize, value: u64) {
-        // Release pairs with the Acquire in `word`.
-        self.word_at(index).store(value, Ordering::Release);
     }
 }
 
