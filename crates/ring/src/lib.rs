@@ -39,6 +39,8 @@ extern crate std;
 
 mod batch;
 mod chunk;
+#[cfg(doctest)]
+mod contracts;
 mod error;
 mod handle;
 mod place;
