@@ -354,6 +354,9 @@ impl Protocol for Rts {
 
 /// Any number of threads, one in flight at a time: head and tail are one word and a claim waits
 /// until they agree. Serialised, so that a claim may be looked at and given back.
+///
+/// While a chunk is open its side waits for it: a thread that calls on through a clone, with a chunk
+/// of its own still open, waits for ever.
 #[derive(Debug)]
 pub enum Hts {}
 
