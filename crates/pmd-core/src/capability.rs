@@ -1,0 +1,141 @@
+//! What a port can do, said up front.
+
+use crate::flow::FlowCapabilities;
+use bitflags::bitflags;
+use core::ops::RangeInclusive;
+use linecard_net::rss::RssTypes;
+
+bitflags! {
+    /// What receive can do for the CPU.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct RxOffloads: u32 {
+        /// Check the IPv4 header checksum.
+        const IP_CHECKSUM = 1 << 0;
+        /// Check TCP and UDP checksums.
+        const L4_CHECKSUM = 1 << 1;
+        /// Take off the VLAN tag.
+        const VLAN_STRIP = 1 << 2;
+        /// Take off the outer of two tags.
+        const QINQ_STRIP = 1 << 3;
+        /// Let through only chosen VLANs.
+        const VLAN_FILTER = 1 << 4;
+        /// Put frames larger than a buffer into several.
+        const SCATTER = 1 << 5;
+        /// Merge TCP segments.
+        const LRO = 1 << 6;
+        /// Give the RSS hash.
+        const RSS_HASH = 1 << 7;
+        /// Give a time stamp.
+        const TIMESTAMP = 1 << 8;
+        /// Give the packet type.
+        const PACKET_TYPE = 1 << 9;
+    }
+}
+
+bitflags! {
+    /// What transmit can do for the CPU.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct TxOffloads: u32 {
+        /// Fill in the IPv4 header checksum.
+        const IP_CHECKSUM = 1 << 0;
+        /// Fill in the TCP checksum.
+        const TCP_CHECKSUM = 1 << 1;
+        /// Fill in the UDP checksum.
+        const UDP_CHECKSUM = 1 << 2;
+        /// Fill in the SCTP checksum.
+        const SCTP_CHECKSUM = 1 << 3;
+        /// Cut large packets into TCP segments.
+        const TCP_SEGMENTATION = 1 << 4;
+        /// Cut large packets into UDP datagrams.
+        const UDP_SEGMENTATION = 1 << 5;
+        /// Insert a VLAN tag.
+        const VLAN_INSERT = 1 << 6;
+        /// Insert two VLAN tags.
+        const QINQ_INSERT = 1 << 7;
+        /// Send packets of several segments.
+        const MULTI_SEGMENT = 1 << 8;
+    }
+}
+
+/// How many descriptors a queue may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptors {
+    /// The least.
+    pub min: usize,
+    /// The most.
+    pub max: usize,
+    /// What their number is a multiple of.
+    pub multiple: usize,
+    /// As many if nobody asks.
+    pub default: usize,
+}
+
+impl Descriptors {
+    /// Any number up to `max`.
+    pub const fn up_to(max: usize, default: usize) -> Self {
+        Descriptors { min: 1, max, multiple: 1, default }
+    }
+}
+
+/// How a port spreads packets over its queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RssCapabilities {
+    /// What it can hash.
+    pub types: RssTypes,
+    /// Lengths of key that it takes.
+    pub key_bytes: Vec<usize>,
+    /// Entries of its indirection table.
+    pub table: usize,
+}
+
+/// What a port can do. Everything that is not here is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capabilities {
+    /// The most receive queues.
+    pub rx_queues: usize,
+    /// The most transmit queues.
+    pub tx_queues: usize,
+    /// Receive descriptors of a queue.
+    pub rx_descriptors: Descriptors,
+    /// Transmit descriptors of a queue.
+    pub tx_descriptors: Descriptors,
+    /// MTU: bytes behind the Ethernet header.
+    pub mtu: RangeInclusive<usize>,
+    /// What receive can do.
+    pub rx_offloads: RxOffloads,
+    /// What transmit can do.
+    pub tx_offloads: TxOffloads,
+    /// How it spreads packets, if it does.
+    pub rss: Option<RssCapabilities>,
+    /// The most addresses that it accepts besides its own.
+    pub extra_macs: usize,
+    /// The least that a buffer must hold behind its headroom.
+    pub min_buffer: usize,
+    /// Whether a receive queue can be slept on.
+    pub rx_wake_up: bool,
+    /// Whether it tells of link changes.
+    pub events: bool,
+    /// Which flow rules it can run.
+    pub flows: FlowCapabilities,
+}
+
+impl Default for Capabilities {
+    /// One queue each way, frames of up to 9,000 bytes, and nothing else.
+    fn default() -> Self {
+        Capabilities {
+            rx_queues: 1,
+            tx_queues: 1,
+            rx_descriptors: Descriptors::up_to(4096, 512),
+            tx_descriptors: Descriptors::up_to(4096, 512),
+            mtu: 68..=9000,
+            rx_offloads: RxOffloads::empty(),
+            tx_offloads: TxOffloads::MULTI_SEGMENT,
+            rss: None,
+            extra_macs: 0,
+            min_buffer: 64,
+            rx_wake_up: false,
+            events: false,
+            flows: FlowCapabilities::default(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Link, addresses, tags: what is set and asked outside the hot path.
+
+use core::fmt;
+
+/// Whether the link carries packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkState {
+    /// It does.
+    Up,
+    /// It does not.
+    Down,
+}
+
+/// Whether both ends may send at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Duplex {
+    /// They may.
+    Full,
+    /// They take turns.
+    Half,
+    /// Not known.
+    Unknown,
+}
+
+/// The state of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// Whether it carries packets.
+    pub state: LinkState,
+    /// Megabits a second; `None` if not known or without meaning.
+    pub speed: Option<u32>,
+    /// Whether both ends may send at once.
+    pub duplex: Duplex,
+}
+
+impl Link {
+    /// A link without a wire: always up, of no particular speed.
+    pub const UP: Link = Link { state: LinkState::Up, speed: None, duplex: Duplex::Full };
+    /// A link that carries nothing.
+    pub const DOWN: Link = Link { state: LinkState::Down, speed: None, duplex: Duplex::Unknown };
+
+    /// Whether it carries packets.
+    pub fn is_up(&self) -> bool {
+        self.state == LinkState::Up
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.state, self.speed) {
+            (LinkState::Down, _) => f.write_str("down"),
+            (LinkState::Up, None) => f.write_str("up"),
+            (LinkState::Up, Some(speed)) => write!(f, "up, {speed} Mb/s"),
+        }
+    }
+}
+
+/// Something that happened to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The link went up or down, or changed its speed.
+    Link(Link),
+    /// The other side changed the MTU.
+    Mtu(usize),
+    /// The other side changed the address.
+    Mac(linecard_net::MacAddr),
+    /// The other side asks for all frames, or no longer does.
+    Promiscuous(Promiscuous),
+    /// The device is gone.
+    Gone,
+}
+
+/// Whether frames for other addresses are received too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Promiscuous {
+    /// They are.
+    On,
+    /// They are not.
+    Off,
+}
+
+/// Whether all multicast frames are received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AllMulticast {
+    /// All.
+    On,
+    /// Only those joined.
+    Off,
+}
+
+/// Whether frames of a VLAN are let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VlanFilter {
+    /// They are.
+    Pass,
+    /// They are not.
+    Drop,
+}
+
+/// Whether tags are taken off received frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VlanStrip {
+    /// They are.
+    On,
+    /// They stay.
+    Off,
+}
