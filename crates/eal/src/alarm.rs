@@ -1,6 +1,6 @@
 //! An alarm that a waiting thread can be woken by: a timer of the kernel as a descriptor.
 //!
-//! For deadlines that a polling loop looks at by itself, see `timer`.
+//! For deadlines that a polling loop looks at by itself, see [`timer`](crate::timer).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -13,5 +13,6 @@ pub mod mem;
 pub mod mmio;
 pub mod numa;
 mod root;
+pub mod timer;
 
 pub use root::Root;
