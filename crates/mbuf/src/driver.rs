@@ -8,8 +8,10 @@
 use crate::header::{Header, Rearm, RxFields};
 use crate::mbuf::Mbuf;
 use crate::meta::Flags;
+use crate::{Burst, MbufPool};
 use core::ptr::NonNull;
 use linecard_mempool::Object;
+use linecard_ring::Sink;
 
 /// Where a buffer lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,4 +103,35 @@ fn place(header: &Header) -> Place {
     // SAFETY: a buffer is not at address zero.
     let address = unsafe { NonNull::new_unchecked(header.buf.wrapping_add(offset)) };
     Place { address, iova: header.iova.wrapping_add(offset as u64) }
+}
+
+/// Adds `n` packets to `burst`, filled as `fields` says of each raw buffer; all, or none if the pool
+/// has fewer or the burst less room. Says whether it did.
+///
+/// # Safety
+/// What `fields` gives is true of the buffer: see [`received`].
+#[inline(always)]
+pub unsafe fn receive_with(
+    pool: &MbufPool,
+    burst: &mut Burst,
+    n: usize,
+    mut fields: impl FnMut(Object) -> (Rearm, Flags, RxFields),
+) -> bool {
+    let (room, most) = burst.room();
+    let objects = room.cast::<Object>();
+    // SAFETY: the burst has room for `n` packets, which are as large as objects; each object becomes
+    // a packet in the same place before the burst owns it. Should `fields` panic, buffers leak, and
+    // none is owned twice.
+    unsafe {
+        if n > most || !pool.raw().take_into(objects, n) {
+            return false;
+        }
+        for i in 0..n {
+            let object = objects.add(i).read();
+            let (rearm, flags, rx) = fields(object);
+            room.add(i).write(received(object, rearm, flags, rx));
+        }
+        burst.gave(n);
+    }
+    true
 }
