@@ -13,6 +13,11 @@
 //! other closes it and then looks for objects. [`Fence`] makes sure that at least one of them sees
 //! the other, at the closer's expense.
 //!
+//! The shared part itself ([`Core`], not the objects' memory) is held by the handles, by every thread
+//! that has used the pool, and by the objects as a whole. A thread has its share through its cache,
+//! be it one of size zero, so that it may look at the pool after it returned the last object; one
+//! that is ending, and so has no caches any more, takes a share for the call.
+//!
 //! Objects in the cache of a thread that lives on are returned when that thread ends, or makes a
 //! cache of another pool, or touches this one again; so long the memory stays.
 
@@ -95,7 +100,7 @@ impl Core {
             caches: Mutex::new(Vec::new()),
         });
         // The objects' own share: given up by who counts the last of them in `count_returned`.
-        core::mem::forget(Arc::clone(&core));
+        let _ = Arc::into_raw(Arc::clone(&core)).expose_provenance();
         core
     }
 
@@ -132,8 +137,9 @@ impl Core {
     /// They are objects of this pool, in use, and nobody uses them any more.
     #[inline(always)]
     pub(crate) unsafe fn put(this: NonNull<Core>, objects: &[Object]) {
-        // SAFETY: while an object is in use, the objects' share holds the core; the cache is let go
-        // before anything could remove it.
+        // SAFETY: until the objects are stored, the objects' share holds the core; from then on this
+        // thread's own share does, which goes with the cache; the cache is let go before anything
+        // could remove it.
         unsafe {
             let core = this.as_ref();
             core.watch.returned(&core.places, objects);
@@ -148,19 +154,34 @@ impl Core {
         }
     }
 
-    /// Takes objects back without this thread's cache.
+    /// Takes objects back without this thread's cache, and so without a share that the thread has:
+    /// once the objects are stored, another thread may count them as the last and end the pool.
     ///
     /// # Safety
     /// As [`put`](Self::put).
-    #[inline]
+    #[cold]
     unsafe fn put_shared(this: NonNull<Core>, objects: &[Object]) {
-        // SAFETY: as in `put`; the reference ends before the share is given up.
+        // SAFETY: the objects are in use, so that there is a share to make another from.
+        let core = unsafe { this.as_ref().share() };
+        core.settle(core.stored_last(objects));
+    }
+
+    /// A share of its own for a caller who reached the pool by its address.
+    ///
+    /// # Safety
+    /// The pool was made by [`new`](Self::new), and somebody has a share for the time of this call.
+    pub(crate) unsafe fn share(&self) -> Arc<Core> {
+        let whole = self.whole();
+        // SAFETY: the caller's promise.
         unsafe {
-            let last = this.as_ref().stored_last(objects);
-            if last {
-                Core::give_up_share(this);
-            }
+            Arc::increment_strong_count(whole);
+            Arc::from_raw(whole)
         }
+    }
+
+    /// Its address as that of all of its allocation, counts included: `new` exposed that one.
+    fn whole(&self) -> *const Core {
+        core::ptr::with_exposed_provenance(core::ptr::from_ref(self).addr())
     }
 
     /// Stores objects, or counts them if the pool is closed; says whether those were the last.
@@ -231,7 +252,7 @@ impl Core {
     #[cold]
     unsafe fn give_up_share(this: NonNull<Core>) {
         // SAFETY: the share exists, and goes once.
-        unsafe { Arc::decrement_strong_count(this.as_ptr()) };
+        unsafe { Arc::decrement_strong_count(this.as_ref().whole()) };
     }
 
     /// For a caller that holds a share of its own.
@@ -251,7 +272,7 @@ impl Core {
     pub(crate) fn drop_handle(&self) {
         // AcqRel pairs with the other handles' decrements: the last one sees what they did.
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // Relaxed: ordered by the fence below, whose partner is `light` in `put_shared`.
+            // Relaxed: ordered by the fence below, whose partner is `light` in `stored_late`.
             self.closed.store(true, Ordering::Relaxed);
             self.fence.heavy();
             let cached = self.empty_own_cache();

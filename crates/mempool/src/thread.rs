@@ -4,6 +4,7 @@ use crate::cache::Cache;
 use crate::core::{CacheRef, Core};
 use core::cell::{Cell, RefCell};
 use core::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Pools whose caches a thread finds at once; more are found by a search.
@@ -28,8 +29,9 @@ thread_local! {
 }
 
 /// A thread's caches. Each keeps its pool's shared part in being, so that no other pool can come to
-/// lie at the same address and be taken for it.
-struct Owned(Vec<(Arc<Core>, Box<Cache>)>);
+/// lie at the same address and be taken for it. Caches are looked at by address while the list is
+/// changed, which an `Rc` allows and a `Box` does not.
+struct Owned(Vec<(Arc<Core>, Rc<Cache>)>);
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -43,8 +45,8 @@ fn forget_recent() {
     RECENT.with(|recent| recent.iter().for_each(|entry| entry.set(Entry::NONE)));
 }
 
-/// This thread's cache of `core`, made if there is none yet. `None` for a pool without caches, and
-/// while the thread is ending.
+/// This thread's cache of `core`, made if there is none yet; one of size zero for a pool without
+/// caches, since with it goes a share of the pool. `None` while the thread is ending.
 ///
 /// # Safety
 /// The caller lets go of the cache before it, or anything that it calls, asks for that of another
@@ -55,7 +57,7 @@ pub(crate) unsafe fn cache_of(core: &Core) -> Option<&Cache> {
         let first = recent[0].get();
         let hit = ptr::eq(first.core, core);
         let cache = if hit { first.cache } else { search(recent, core)? };
-        // SAFETY: a box owned by `OWNED`, which is only taken out of there after `RECENT` forgot it;
+        // SAFETY: owned by `OWNED`, which is only taken out of there after `RECENT` forgot it;
         // it is this thread's, and the caller lets go of it before that can happen.
         Some(unsafe { &*cache })
     })
@@ -64,9 +66,6 @@ pub(crate) unsafe fn cache_of(core: &Core) -> Option<&Cache> {
 /// The cache of a pool that was not the last one used.
 #[inline(never)]
 fn search(recent: &[Cell<Entry>; FAST], core: &Core) -> Option<*const Cache> {
-    if core.cache_size == 0 {
-        return None;
-    }
     if let Some(at) = recent.iter().position(|entry| ptr::eq(entry.get().core, core)) {
         recent[0].swap(&recent[at]);
         return Some(recent[0].get().cache);
@@ -96,21 +95,17 @@ impl RotateIn for [Cell<Entry>; FAST] {
 fn own(owned: &RefCell<Owned>, core: &Core) -> Option<*const Cache> {
     let mut owned = owned.try_borrow_mut().ok()?;
     if let Some((_, cache)) = owned.0.iter().find(|(c, _)| ptr::eq(&**c, core)) {
-        return Some(&**cache);
+        return Some(Rc::as_ptr(cache));
     }
     if core.is_closed() {
         return None;
     }
     sweep(&mut owned);
-    let cache = Box::new(Cache::new(core.cache_size, core.filler));
-    let at: *const Cache = &*cache;
+    let cache = Rc::new(Cache::new(core.cache_size, core.filler));
+    let at = Rc::as_ptr(&cache);
     core.register(CacheRef(at));
-    // SAFETY: `core` was made by `Arc::new`, and the handle or object through which it was reached
-    // holds a share during this call.
-    let share = unsafe {
-        Arc::increment_strong_count(core);
-        Arc::from_raw(core)
-    };
+    // SAFETY: the handle or object through which `core` was reached holds a share during this call.
+    let share = unsafe { core.share() };
     owned.0.push((share, cache));
     Some(at)
 }
