@@ -1,7 +1,7 @@
 //! What all threads of a pool share: the objects that no thread holds.
 
 use crate::object::Object;
-use linecard_ring::{Concurrent, Hts, Multi, Ring, Rts, Sink, Source};
+use linecard_ring::{Concurrent, Hts, MAX_CAPACITY, Multi, Ring, Rts, Sink, Source};
 use std::sync::Mutex;
 
 /// In which order objects come back, and what a stalled thread costs the others.
@@ -37,7 +37,8 @@ impl Store {
         }
         match backend {
             Backend::Fifo => Store::Fifo(ring(size)),
-            Backend::FifoRelaxed => Store::FifoRelaxed(ring(size)),
+            // Twice the room: see `put_relaxed`.
+            Backend::FifoRelaxed => Store::FifoRelaxed(ring((2 * size).min(MAX_CAPACITY))),
             Backend::FifoSerial => Store::FifoSerial(ring(size)),
             Backend::Lifo => Store::Lifo(Mutex::new(Vec::with_capacity(size))),
         }
@@ -49,7 +50,7 @@ impl Store {
         let source = &mut objects;
         let done = match self {
             Store::Fifo(ring) => ring.enqueue_bulk(source),
-            Store::FifoRelaxed(ring) => ring.enqueue_bulk(source),
+            Store::FifoRelaxed(ring) => put_relaxed(ring, source),
             Store::FifoSerial(ring) => ring.enqueue_bulk(source),
             Store::Lifo(stack) => push(stack, source.items()),
         };
@@ -76,6 +77,16 @@ impl Store {
             Store::Lifo(stack) => lock(stack).len(),
         }
     }
+}
+
+/// Takes all of `objects` in. A relaxed consumer that sleeps between claim and publishing keeps from
+/// view what those after it took out, so that the ring may look full while it is not. Room for as
+/// many again makes that rare; then we wait until that consumer has run.
+fn put_relaxed(ring: &Ring<Object, Rts, Rts>, objects: &mut &[Object]) -> bool {
+    while !ring.enqueue_bulk(objects) {
+        std::thread::yield_now();
+    }
+    true
 }
 
 /// The stack; a thread that panicked while it held the lock was between two complete states.
