@@ -162,6 +162,10 @@ impl Builder {
         if !self.align.is_power_of_two() || self.align > 4096 {
             return Err(Error::Alignment(self.align));
         }
+        let watched = self.poisoned.clone().unwrap_or(0..self.object);
+        if watched.start > watched.end || watched.end > self.object {
+            return Err(Error::Watch { watched, object: self.object });
+        }
         let cache = self.cache.unwrap_or_else(|| 256.min(self.size / 8));
         if cache > MAX_CACHE || most(cache) > self.size {
             return Err(Error::Cache { cache, size: self.size, max: MAX_CACHE });

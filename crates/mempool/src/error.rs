@@ -1,5 +1,6 @@
 //! What can go wrong when a pool is made, and what an audit can find.
 
+use core::ops::Range;
 use linecard_eal::mem::MemError;
 
 /// Why a pool could not be made.
@@ -28,6 +29,17 @@ pub enum Error {
     /// The alignment is not a power of two, or above a page.
     #[error("an alignment of {0} bytes: take a power of two up to 4096")]
     Alignment(usize),
+    /// The bytes to watch are not bytes of an object.
+    #[error(
+        "watching bytes {} to {} of objects of {object} bytes: take a range within the object",
+        watched.start, watched.end
+    )]
+    Watch {
+        /// What was asked for.
+        watched: Range<usize>,
+        /// Bytes of an object.
+        object: usize,
+    },
     /// The supplied segments hold fewer objects than asked for.
     #[error("the segments hold {fit} objects of {stride} bytes each, not {size}: add memory")]
     SegmentsTooSmall {
