@@ -31,8 +31,13 @@ impl Watch {
         if ON {
             for address in places.addresses() {
                 in_use.push(AtomicBool::new(false));
-                // SAFETY: the caller's promise; the layout has room for the canary.
-                unsafe { arm(address as *mut u8, places.layout(), &poisoned) };
+                let end = address + places.layout().object;
+                // SAFETY: the caller's promise; the range lies within the object by the builder's
+                // check, and the layout has room for the canary behind it.
+                unsafe {
+                    poison(address as *mut u8, &poisoned);
+                    (end as *mut u64).write_unaligned(CANARY);
+                }
             }
         }
         Watch { in_use, poisoned }
@@ -78,8 +83,8 @@ impl Watch {
         if let Some(fault) = inspect_end(index, object, places.layout()) {
             panic!("{fault}");
         }
-        // SAFETY: the object has come back, so nobody else has it; it has room for its poison.
-        unsafe { arm(object.as_ptr(), places.layout(), &self.poisoned) };
+        // SAFETY: the object has come back, so nobody else has it; the range lies within it.
+        unsafe { poison(object.as_ptr(), &self.poisoned) };
     }
 
     fn index(&self, places: &Places, object: Object) -> usize {
@@ -112,17 +117,15 @@ impl Watch {
 }
 
 /// # Safety
-/// `base` is an object of this layout that is nobody else's.
-unsafe fn arm(base: *mut u8, layout: Layout, poisoned: &Range<usize>) {
-    // SAFETY: the caller's promise; `poisoned` lies within the object, the canary right behind it.
-    unsafe {
-        base.add(poisoned.start).write_bytes(POISON, poisoned.len());
-        base.add(layout.object).cast::<u64>().write_unaligned(CANARY);
-    }
+/// `base` is an object that is nobody else's, and `bytes` lie within it.
+unsafe fn poison(base: *mut u8, bytes: &Range<usize>) {
+    // SAFETY: the caller's promise.
+    unsafe { base.add(bytes.start).write_bytes(POISON, bytes.len()) };
 }
 
 fn inspect_end(index: usize, object: Object, layout: Layout) -> Option<Fault> {
-    // SAFETY: the canary lies behind the object, in its stride; only a fault writes there.
+    // SAFETY: the canary lies behind the object, in its stride. It was written once, before anybody
+    // knew the object; only a fault writes there again.
     let found = unsafe { object.as_ptr().add(layout.object).cast::<u64>().read_unaligned() };
     (found != CANARY).then_some(Fault::Overflow { index, found })
 }
