@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Objects that a cache of size `size` holds at the most.
 pub(crate) const fn most(size: usize) -> usize {
-    size + size / 2
+    size.saturating_add(size / 2)
 }
 
 /// One thread's objects of one pool. Only that thread touches it, but for [`Cache::len`]; and only

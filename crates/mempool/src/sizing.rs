@@ -68,7 +68,7 @@ impl Needs {
 
     /// The sum, with caches of `cache` objects a thread: so many, and receiving can always go on.
     pub fn total(&self, cache: usize) -> usize {
-        self.list(cache).iter().map(|(_, n)| n).sum()
+        self.list(cache).iter().fold(0, |sum, (_, n)| sum.saturating_add(*n))
     }
 
     /// The sum in words.
@@ -83,7 +83,7 @@ impl Needs {
             ("in receive descriptors", self.rx_descriptors),
             ("in transmit descriptors", self.tx_descriptors),
             ("in bursts", self.bursts),
-            ("in thread caches", self.threads * most(cache)),
+            ("in thread caches", self.threads.saturating_mul(most(cache))),
             ("in rings", self.rings),
             ("held by the application", self.held),
         ]
