@@ -35,9 +35,15 @@ impl<T: Send> Pool<T> {
     /// Makes the pool that `builder` describes, with a value from `make` in every object. Size and
     /// alignment of objects are those of `T`.
     ///
+    /// `T` borrows nothing: a value may lie in the cache of a thread that outlives the pool, and is
+    /// dropped when that thread ends.
+    ///
     /// # Errors
     /// As [`Builder::build`].
-    pub fn new(builder: Builder, mut make: impl FnMut() -> T) -> Result<Self, Error> {
+    pub fn new(builder: Builder, mut make: impl FnMut() -> T) -> Result<Self, Error>
+    where
+        T: 'static,
+    {
         let mut values: Vec<T> = Vec::new();
         values.resize_with(builder.asked(), &mut make);
         let builder = builder.object_size(size_of::<T>().max(1)).align(align_of::<T>().max(64));
