@@ -1,7 +1,8 @@
 //! Fixed-size objects preallocated in huge pages, with a cache per thread.
 //!
-//! * **After creation nothing is allocated** and no system call is made: objects are carved out of
-//!   huge pages (or what the machine has, see [`Mempool::memory`]) once, and go round.
+//! * **After creation nothing is allocated** and no system call is made, but for the cache that a
+//!   thread gets when it first uses a pool: objects are carved out of huge pages (or what the machine
+//!   has, see [`Mempool::memory`]) once, and go round.
 //! * **Any thread may take and return objects.** Each gets a cache by itself, without registration;
 //!   what it holds goes back when the thread ends.
 //! * **Exhaustion is a value**: a bulk of objects is had as a whole or not at all.

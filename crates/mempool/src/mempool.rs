@@ -138,7 +138,8 @@ impl Mempool {
         self.core.memory().iter().map(|segment| segment.report().clone()).collect()
     }
 
-    /// Calls `each` with the memory of the pool: to map it for a device, or to share it.
+    /// Calls `each` with the memory of the pool: to map it for a device, or to share it. Until it
+    /// returns, [`memory`](Self::memory) and this wait, on this thread for ever.
     pub fn with_segments<R>(&self, each: impl FnOnce(&[linecard_eal::mem::Segment]) -> R) -> R {
         each(&self.core.memory())
     }
