@@ -23,6 +23,11 @@ pub trait RxQueue: Send {
         None
     }
 
+    /// Whether nothing will ever be received again: the end of a capture, a closed cable.
+    fn is_finished(&self) -> bool {
+        false
+    }
+
     /// Makes the queue tell when something arrives. `None` if it cannot.
     ///
     /// Arm, poll once more, then sleep: what arrived before arming is not told of.

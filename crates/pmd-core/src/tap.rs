@@ -121,6 +121,10 @@ impl RxQueue for Tapped<Box<dyn RxQueue>> {
         self.queue.waiting(limit)
     }
 
+    fn is_finished(&self) -> bool {
+        self.queue.is_finished()
+    }
+
     fn arm(&mut self) -> Option<WakeUp<'_>> {
         self.queue.arm()
     }

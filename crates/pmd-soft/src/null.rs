@@ -180,6 +180,10 @@ impl RxQueue for NullRx {
         Path::only("null")
     }
 
+    fn is_finished(&self) -> bool {
+        self.frames == Frames::None
+    }
+
     fn waiting(&self, limit: usize) -> Option<usize> {
         Some(if self.frames == Frames::None { 0 } else { limit })
     }

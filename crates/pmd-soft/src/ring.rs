@@ -204,6 +204,10 @@ impl RxQueue for RingRx {
         Path::only("ring")
     }
 
+    fn is_finished(&self) -> bool {
+        !self.gate.is_open()
+    }
+
     fn waiting(&self, limit: usize) -> Option<usize> {
         Some(self.ring.len().min(limit))
     }

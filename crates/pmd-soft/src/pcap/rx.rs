@@ -50,7 +50,7 @@ impl PcapRx {
 
     /// Begins the capture again at its end, if it is to be repeated.
     fn wind(&mut self) {
-        if self.next == self.capture.records.len() && self.left.again() {
+        if self.next == self.capture.records.len() && self.next > 0 && self.left.again() {
             self.next = 0;
             self.started = None;
         }
@@ -80,6 +80,12 @@ impl RxQueue for PcapRx {
 
     fn path(&self) -> Path {
         Path::only("copy")
+    }
+
+    fn is_finished(&self) -> bool {
+        let last = !matches!(self.left, Repeat::Forever | Repeat::Times(2..));
+        let empty = self.capture.records.is_empty();
+        empty || (last && self.next == self.capture.records.len())
     }
 
     fn waiting(&self, limit: usize) -> Option<usize> {

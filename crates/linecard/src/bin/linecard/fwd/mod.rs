@@ -1,0 +1,291 @@
+//! `linecard fwd`: ports in, packets through, ports out.
+
+mod bench;
+mod lcore;
+mod modes;
+mod report;
+mod setup;
+
+use crate::port::{OpenError, Spec, open_all};
+use clap::{Parser, ValueEnum};
+use lcore::{Left, Progress};
+use linecard::eal::clock::Clock;
+use linecard::eal::lcore::{
+    Idle, Launcher, LcoreMap, Outcome, StopFlag, Topology, Warning, Workers,
+};
+use linecard::mbuf::MbufPool;
+use linecard::pmd::{Port, Started};
+use modes::Mode;
+use report::{LcoreReport, PoolReport, PortReport, Rates, Report, Total};
+use setup::{Running, Work};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Forward packets between ports: the first two are a pair, the next two, and so on; one without a
+/// partner sends back where packets came from.
+#[derive(Parser, Debug)]
+pub(crate) struct Options {
+    /// A port, as KIND[:key=value,…]; `linecard ports` lists kinds and keys. None for the bench.
+    #[arg(long = "port", value_name = "SPEC")]
+    ports: Vec<Spec>,
+    /// What to do with packets.
+    #[arg(long, value_enum, default_value = "io")]
+    mode: Mode,
+    /// Which lcores forward, as in 1-3, 1@5 or (0-3)@0; the last CPU that is allowed, if not given.
+    #[arg(long, value_name = "MAP")]
+    lcores: Option<String>,
+    /// Receive queues of each port.
+    #[arg(long, default_value_t = 1)]
+    rxq: usize,
+    /// Transmit queues of each port; as many as are needed, if not given.
+    #[arg(long)]
+    txq: Option<usize>,
+    /// Descriptors of each receive queue; the port's own choice, if not given.
+    #[arg(long)]
+    rxd: Option<usize>,
+    /// Descriptors of each transmit queue; the port's own choice, if not given.
+    #[arg(long)]
+    txd: Option<usize>,
+    /// Packets a burst, 1 to 64.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=64))]
+    burst: u16,
+    /// Bytes behind the Ethernet header that a frame may have.
+    #[arg(long)]
+    mtu: Option<usize>,
+    /// Packet buffers; as many as the ports can hold at once, if not given.
+    #[arg(long, value_name = "N")]
+    buffers: Option<usize>,
+    /// Bytes of frames that txonly and flowgen make.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(60..=9000))]
+    frame: u16,
+    /// Seconds to run; until interrupted or all ports are finished, if not given. The bench: 10.
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Seconds between lines of rates; 0 for none.
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
+    stats_period: f64,
+    /// What an lcore does when there is nothing to do.
+    #[arg(long, value_enum, default_value = "pause")]
+    idle: IdleChoice,
+    /// Print one JSON object as the last line, and no rates.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum IdleChoice {
+    /// Poll again at once.
+    Spin,
+    /// A CPU pause between polls.
+    Pause,
+    /// Doze in the CPU, where it can.
+    Umwait,
+    /// Sleep in the kernel for up to 100 µs.
+    Sleep,
+}
+
+impl IdleChoice {
+    fn strategy(self) -> Idle {
+        match self {
+            IdleChoice::Spin => Idle::Spin,
+            IdleChoice::Pause => Idle::Pause,
+            IdleChoice::Umwait => Idle::Umwait,
+            IdleChoice::Sleep => Idle::Sleep(Duration::from_micros(100)),
+        }
+    }
+}
+
+/// Forwards until it is time to stop.
+pub(crate) fn run(options: Options) -> Result<ExitCode, OpenError> {
+    let topology = Topology::discover();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let map = lcore_map(&options, &topology)?;
+    let (drivers, far_ends) = match options.ports.is_empty() {
+        true => bench::ports()?,
+        false => (open_all(&options.ports)?, None),
+    };
+    let Running { ports, work, pool } = setup::start(&options, drivers, &map)?;
+    let far = far_ends.map(|ends| bench::FarEnds::start(ends, &topology, &map)).transpose()?;
+    let session = Session { options: &options, topology: &topology, map: &map, pool };
+    let outcome = session.forward(ports, work, &interrupted);
+    if let Some(far) = far {
+        far.stop()?;
+    }
+    let report = session.finish(outcome?);
+    session.tell(&report)
+}
+
+fn lcore_map(options: &Options, topology: &Topology) -> Result<LcoreMap, OpenError> {
+    if let Some(text) = &options.lcores {
+        return Ok(text.parse::<LcoreMap>()?);
+    }
+    let last = topology.allowed().map(|cpu| cpu.id).last();
+    LcoreMap::of_cpus(last).ok_or_else(|| "no CPU is allowed for this process".into())
+}
+
+struct Session<'a> {
+    options: &'a Options,
+    topology: &'a Topology,
+    map: &'a LcoreMap,
+    pool: MbufPool,
+}
+
+/// What a run leaves behind.
+struct Outcomes {
+    seconds: f64,
+    ports: Vec<PortReport>,
+    lcores: Vec<LcoreReport>,
+    errors: Vec<String>,
+}
+
+impl Session<'_> {
+    fn forward(
+        &self,
+        ports: Vec<Port<Started>>,
+        work: Vec<Work>,
+        interrupted: &AtomicBool,
+    ) -> Result<Outcomes, OpenError> {
+        let clock = Clock::new();
+        let mut launcher = Launcher::new(self.topology).name("fwd").stop_flag(StopFlag::default());
+        let mut progress = Vec::new();
+        for Work { lcore, streams } in work {
+            let made = Arc::new(Progress::default());
+            progress.push((lcore.id, Arc::clone(&made)));
+            let idle = self.options.idle.strategy();
+            launcher.add(lcore, move |c| lcore::run(c, streams, idle, &made, clock));
+        }
+        let workers = launcher.start()?;
+        let start = Instant::now();
+        self.watch(&ports, &workers, &progress, interrupted, clock);
+        workers.stop();
+        let seconds = start.elapsed().as_secs_f64();
+        let lcores = workers.usage().zip(&progress).zip(self.map.lcores());
+        let lcores = lcores.map(|(((id, usage), (_, done)), lcore)| {
+            let (packets, bursts) = (done.packets.read(), done.bursts.read());
+            let cpus: Vec<_> = lcore.cpus.iter().map(u32::to_string).collect();
+            LcoreReport {
+                id,
+                cpu: cpus.join(","),
+                packets,
+                cycles_per_packet: usage.busy() as f64 / packets.max(1) as f64,
+                average_burst: packets as f64 / bursts.max(1) as f64,
+                busy: usage.share(),
+            }
+        });
+        let lcores = lcores.collect();
+        let (unsent, mut errors) = collect(workers.join());
+        let ports = self.stop(ports, &unsent, &mut errors);
+        Ok(Outcomes { seconds, ports, lcores, errors })
+    }
+
+    /// Stops the ports; says what each has counted.
+    fn stop(
+        &self,
+        ports: Vec<Port<Started>>,
+        unsent: &[(usize, u64)],
+        errors: &mut Vec<String>,
+    ) -> Vec<PortReport> {
+        let mut reports = Vec::new();
+        for (i, port) in ports.into_iter().enumerate() {
+            let left = unsent.iter().filter(|(p, _)| *p == i).map(|(_, n)| n).sum();
+            let (name, kind) = (port.name().to_owned(), port.info().kind);
+            reports.push(PortReport::new(&name, kind, &port.stats(), left));
+            if let Err(refused) = port.stop() {
+                errors.push(refused.to_string());
+            }
+        }
+        reports
+    }
+
+    /// Until it is time to stop: tells rates, and looks for the end.
+    fn watch(
+        &self,
+        ports: &[Port<Started>],
+        workers: &Workers<Left>,
+        progress: &[(u32, Arc<Progress>)],
+        interrupted: &AtomicBool,
+        clock: Clock,
+    ) {
+        let names = ports.iter().map(|p| (p.name().to_owned(), p.queue_stats())).collect();
+        let mut rates = Rates::new(names, progress.to_vec(), clock.hz());
+        let terminal = std::io::stdout().is_terminal();
+        let bench = self.options.ports.is_empty().then_some(10.0);
+        let end = self.options.duration.or(bench).map(Duration::from_secs_f64);
+        let period = Duration::from_secs_f64(self.options.stats_period.max(0.0));
+        let quiet = self.options.json || period.is_zero();
+        let (start, mut last) = (Instant::now(), Instant::now());
+        // Relaxed: a flag that a signal sets.
+        while workers.running() > 0 && !interrupted.load(Ordering::Relaxed) {
+            if end.is_some_and(|end| start.elapsed() >= end) {
+                break;
+            }
+            let left = end.map_or(Duration::MAX, |end| end.saturating_sub(start.elapsed()));
+            std::thread::sleep(left.min(Duration::from_millis(20)));
+            if !quiet && last.elapsed() >= period {
+                let busy: Vec<_> =
+                    workers.usage().map(|(id, u)| (id, u.busy(), u.share())).collect();
+                rates.print(last.elapsed().as_secs_f64(), &busy, terminal);
+                last = Instant::now();
+            }
+        }
+    }
+
+    fn finish(&self, outcomes: Outcomes) -> (Report, Vec<String>) {
+        let packets = outcomes.lcores.iter().map(|l| l.packets).sum::<u64>();
+        let warnings = Warning::of(self.topology, self.map);
+        let report = Report {
+            duration_s: outcomes.seconds,
+            mode: format!("{:?}", self.options.mode).to_lowercase(),
+            bench: self.options.ports.is_empty(),
+            ports: outcomes.ports,
+            lcores: outcomes.lcores,
+            total: Total { packets, mpps: packets as f64 / outcomes.seconds / 1e6 },
+            pools: vec![PoolReport {
+                name: self.pool.name().into(),
+                size: self.pool.size(),
+                available: self.pool.available(),
+                leaked: self.pool.in_use(),
+            }],
+            warnings: warnings.iter().map(Warning::to_string).collect(),
+        };
+        (report, outcomes.errors)
+    }
+
+    /// Prints the report; success means that nothing failed and every buffer came back.
+    fn tell(&self, (report, errors): &(Report, Vec<String>)) -> Result<ExitCode, OpenError> {
+        if self.options.json {
+            println!("{}", serde_json::to_string(report)?);
+        } else {
+            report.print();
+            report.warnings.iter().for_each(|warning| println!("note: {warning}"));
+        }
+        errors.iter().for_each(|error| eprintln!("linecard: {error}"));
+        let leaked: usize = report.pools.iter().map(|pool| pool.leaked).sum();
+        if leaked > 0 {
+            eprintln!("linecard: {leaked} buffers were not returned: please report this as a bug");
+        }
+        let well = errors.is_empty() && leaked == 0;
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// What the workers left behind, and what went wrong.
+fn collect(outcomes: Vec<Outcome<Left>>) -> (Vec<(usize, u64)>, Vec<String>) {
+    let (mut unsent, mut errors) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome.result {
+            Ok(left) => {
+                unsent.extend(left.unsent);
+                errors.extend(left.error);
+            }
+            Err(panicked) => errors.push(panicked.to_string()),
+        }
+    }
+    (unsent, errors)
+}

@@ -1,0 +1,143 @@
+//! From drivers to running ports and the streams between them. If anything fails, what was started
+//! is stopped and closed again as it is dropped.
+
+use super::Options;
+use super::lcore::Stream;
+use super::modes::{Context, Mode};
+use crate::port::OpenError;
+use linecard::eal::lcore::{Lcore, LcoreMap};
+use linecard::mbuf::{Burst, MbufPool};
+use linecard::mempool::Needs;
+use linecard::pmd::{Configured, Driver, Opened, Port, PortConfig, Queues, RxOffloads, Started};
+
+/// An lcore and its streams.
+pub(crate) struct Work {
+    pub(crate) lcore: Lcore,
+    pub(crate) streams: Vec<Stream>,
+}
+
+/// Everything under way.
+pub(crate) struct Running {
+    pub(crate) ports: Vec<Port<Started>>,
+    pub(crate) work: Vec<Work>,
+    pub(crate) pool: MbufPool,
+}
+
+/// Configures and starts all ports, and deals their streams out to lcores.
+pub(crate) fn start(
+    options: &Options,
+    drivers: Vec<Box<dyn Driver>>,
+    map: &LcoreMap,
+) -> Result<Running, OpenError> {
+    let ports: Vec<_> = drivers.into_iter().map(Port::open_boxed).collect();
+    check_queues(options)?;
+    let pool = pool(options, &ports, map)?;
+    let mut configured = Vec::new();
+    for (i, port) in ports.into_iter().enumerate() {
+        configured.push(configure(options, port, &pool, i)?);
+    }
+    let (mut started, mut queues) = (Vec::new(), Vec::new());
+    for port in configured {
+        let (port, its) = port.start().map_err(|refused| refused.error)?;
+        started.push(port);
+        queues.push(its);
+    }
+    let work = deal(options, &started, queues, &pool, map);
+    Ok(Running { ports: started, work, pool })
+}
+
+fn check_queues(options: &Options) -> Result<(), OpenError> {
+    let (rxq, txq) = (options.rxq, options.txq.unwrap_or(options.rxq));
+    if rxq == 0 {
+        return Err("--rxq 0: a forwarder receives on one queue at least".into());
+    }
+    if txq < rxq {
+        let why = "each stream has a transmit queue of its own, so that no two lcores share one";
+        return Err(format!("--txq {txq} is fewer than --rxq {rxq}: {why}").into());
+    }
+    Ok(())
+}
+
+/// What a port is asked for; a port that cannot hold a frame in a buffer scatters it if it can.
+fn configure(
+    options: &Options,
+    port: Port<Opened>,
+    pool: &MbufPool,
+    number: usize,
+) -> Result<Port<Configured>, OpenError> {
+    let mut config = PortConfig::new(pool)
+        .rx_queues(options.rxq)
+        .tx_queues(options.txq.unwrap_or(options.rxq))
+        .port_number(number as u16);
+    if let Some(rxd) = options.rxd {
+        config = config.rx_descriptors(rxd);
+    }
+    if let Some(txd) = options.txd {
+        config = config.tx_descriptors(txd);
+    }
+    if let Some(mtu) = options.mtu {
+        config = config.mtu(mtu);
+    }
+    let can = port.info().capabilities.rx_offloads;
+    config = config.rx_offloads(can & RxOffloads::SCATTER);
+    Ok(port.configure(config).map_err(|refused| refused.error)?)
+}
+
+/// A pool that cannot starve the receivers, or the one asked for, if it cannot either.
+fn pool(options: &Options, ports: &[Port<Opened>], map: &LcoreMap) -> Result<MbufPool, OpenError> {
+    let (rxq, txq) = (options.rxq, options.txq.unwrap_or(options.rxq));
+    let (mut rx, mut tx) = (0, 0);
+    for port in ports {
+        let can = &port.info().capabilities;
+        rx += rxq * options.rxd.unwrap_or(can.rx_descriptors.default);
+        tx += txq * options.txd.unwrap_or(can.tx_descriptors.default);
+    }
+    let burst = usize::from(options.burst);
+    let needs = Needs::new()
+        .rx_descriptors(rx)
+        .tx_descriptors(tx)
+        .bursts(2 * burst * rxq * ports.len())
+        // The lcores, and whoever is at the far ends.
+        .threads(map.lcores().len() + 2);
+    let cache = 256;
+    let size = options.buffers.unwrap_or_else(|| needs.total(cache).max(2048));
+    let pool = MbufPool::builder("packets").size(size).cache(cache.min(size / 8)).needs(needs);
+    Ok(pool.build()?)
+}
+
+/// Stream by stream, lcore by lcore in turn: queue *q* of a port receives, queue *q* of its partner
+/// sends.
+fn deal(
+    options: &Options,
+    ports: &[Port<Started>],
+    queues: Vec<Queues>,
+    pool: &MbufPool,
+    map: &LcoreMap,
+) -> Vec<Work> {
+    let mut work: Vec<_> =
+        map.lcores().iter().cloned().map(|lcore| Work { lcore, streams: vec![] }).collect();
+    let (rx, mut tx): (Vec<_>, Vec<_>) =
+        queues.into_iter().map(|q| (q.rx, q.tx.into_iter().map(Some).collect::<Vec<_>>())).unzip();
+    let mut next = 0;
+    for (port, receivers) in rx.into_iter().enumerate() {
+        let partner = partner(port, ports.len(), options.mode);
+        let mac = ports[partner].mac();
+        for (queue, rx) in receivers.into_iter().enumerate() {
+            // As many transmit queues were asked for as there are streams.
+            let Some(tx) = tx[partner][queue].take() else { continue };
+            let context = Context::new(options.mode, mac, pool.clone(), usize::from(options.frame));
+            let burst = Burst::with_limit(usize::from(options.burst));
+            let at = next % work.len();
+            work[at].streams.push(Stream { rx, tx, context, burst, tx_port: partner });
+            next += 1;
+        }
+    }
+    work
+}
+
+/// Which port sends what a port receives.
+fn partner(port: usize, ports: usize, mode: Mode) -> usize {
+    let other = port ^ 1;
+    let echoes = matches!(mode, Mode::Icmpecho | Mode::Txonly | Mode::Flowgen | Mode::Rxonly);
+    if echoes || other >= ports { port } else { other }
+}

@@ -1,0 +1,231 @@
+//! Ports as they are given on the command line: `KIND[:key=value,…]`.
+
+use linecard::kernel::{AfPacketOptions, AfPacketPort, Fanout, TapOptions, TapPort};
+use linecard::net::MacAddr;
+use linecard::pmd::Driver;
+use linecard::soft::{
+    Frames, NullOptions, NullPort, Pace, PcapOptions, PcapPort, Repeat, RingOptions, RingPort,
+};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// A kind of port: its name, its keys, and what it is.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) keys: &'static [(&'static str, &'static str)],
+    pub(crate) what: &'static str,
+}
+
+/// Every kind there is.
+pub(crate) const KINDS: &[Kind] = &[
+    Kind {
+        name: "null",
+        keys: &[("name", "its name"), ("size", "bytes of the frames it receives; 0 for none")],
+        what: "frames out of nothing, and into it",
+    },
+    Kind {
+        name: "ring",
+        keys: &[
+            ("name", "its name"),
+            ("peer", "the name of the ring port at the other end; without it, a loop"),
+            ("capacity", "packets that a queue holds"),
+        ],
+        what: "a cable to another ring port of this program, or a loop",
+    },
+    Kind {
+        name: "pcap",
+        keys: &[
+            ("name", "its name"),
+            ("rx", "the capture to receive"),
+            ("tx", "the file to send into; pcapng if it ends so"),
+            ("loop", "how often to receive it: a number, or forever"),
+            ("pace", "speed (as fast as can be) or captured (with its gaps)"),
+        ],
+        what: "capture files",
+    },
+    Kind {
+        name: "tap",
+        keys: &[
+            ("name", "the interface's name"),
+            ("queues", "the most queues it may have"),
+            ("mac", "the port's address"),
+        ],
+        what: "an interface of this machine's kernel, made for this port",
+    },
+    Kind {
+        name: "af-packet",
+        keys: &[
+            ("name", "its name"),
+            ("iface", "the interface to use"),
+            ("queues", "the most queues it may have"),
+            ("fanout", "how packets spread over queues: hash, lb, cpu, rollover, rnd, qm"),
+        ],
+        what: "an interface that this machine's kernel has already",
+    },
+];
+
+/// One `--port`, taken apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    kind: &'static str,
+    values: BTreeMap<String, String>,
+}
+
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+        let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+            let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            return Err(format!("no port kind {name:?}: there are {}", known.join(", ")));
+        };
+        let mut values = BTreeMap::new();
+        for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                format!("{pair:?} in {text:?} is no key=value: write {name}:key=value,key=value")
+            })?;
+            if !kind.keys.iter().any(|(known, _)| *known == key) {
+                let known: Vec<_> = kind.keys.iter().map(|(known, _)| *known).collect();
+                return Err(format!("{name} ports have no key {key:?}: {}", known.join(", ")));
+            }
+            if values.insert(key.to_owned(), value.to_owned()).is_some() {
+                return Err(format!("{key} is given twice in {text:?}"));
+            }
+        }
+        Ok(Spec { kind: kind.name, values })
+    }
+}
+
+/// Why a port could not be opened.
+pub(crate) type OpenError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Spec {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// A value of another type, with an error that says what is wanted.
+    fn parse<T: FromStr>(&self, key: &str, wanted: &str) -> Result<Option<T>, OpenError> {
+        let Some(text) = self.get(key) else { return Ok(None) };
+        let wrong = || format!("{}: {key}={text:?}: wanted {wanted}", self.kind);
+        text.parse().map(Some).map_err(|_| wrong().into())
+    }
+
+    fn name(&self, index: usize) -> String {
+        let default = || format!("{}{index}", self.kind.replace('-', "_"));
+        self.get("name").map_or_else(default, str::to_owned)
+    }
+}
+
+/// Opens all ports, in order. Two ring ports that name each other get the two ends of one cable.
+pub(crate) fn open_all(specs: &[Spec]) -> Result<Vec<Box<dyn Driver>>, OpenError> {
+    let names: Vec<_> = specs.iter().enumerate().map(|(i, spec)| spec.name(i)).collect();
+    if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+        return Err(format!("two ports of the name {:?}: give one another name=…", twice.1).into());
+    }
+    let mut cables = BTreeMap::new();
+    let mut ports: Vec<Box<dyn Driver>> = Vec::new();
+    for (spec, name) in specs.iter().zip(&names) {
+        ports.push(match spec.kind {
+            "null" => Box::new(open_null(spec, name)?),
+            "ring" => Box::new(open_ring(spec, name, &names, &mut cables)?),
+            "pcap" => Box::new(open_pcap(spec, name)?),
+            "tap" => Box::new(open_tap(spec, name)?),
+            _ => Box::new(open_af_packet(spec, name)?),
+        });
+    }
+    if let Some((name, _)) = cables.pop_first() {
+        return Err(format!("{name} is named as a peer, and does not name its own: peer=…").into());
+    }
+    Ok(ports)
+}
+
+fn open_null(spec: &Spec, name: &str) -> Result<NullPort, OpenError> {
+    let frames = match spec.parse("size", "a number of bytes")? {
+        None => Frames::Empty(64),
+        Some(0) => Frames::None,
+        Some(size) => Frames::Empty(size),
+    };
+    Ok(NullPort::open(NullOptions::new(name).frames(frames))?)
+}
+
+fn open_ring(
+    spec: &Spec,
+    name: &str,
+    names: &[String],
+    cables: &mut BTreeMap<String, RingPort>,
+) -> Result<RingPort, OpenError> {
+    let mut options = RingOptions::default();
+    options.capacity = spec.parse("capacity", "a number of packets")?.unwrap_or(options.capacity);
+    let Some(peer) = spec.get("peer") else { return Ok(RingPort::looped_with(name, options)?) };
+    if let Some(end) = cables.remove(name) {
+        return Ok(end);
+    }
+    if !names.iter().any(|known| known == peer) || peer == name {
+        return Err(format!("{name}: its peer {peer:?} is no other port of this program").into());
+    }
+    let (near, far) = RingPort::pair_with(name, peer, options)?;
+    cables.insert(peer.to_owned(), far);
+    Ok(near)
+}
+
+fn open_pcap(spec: &Spec, name: &str) -> Result<PcapPort, OpenError> {
+    let mut options = PcapOptions::new(name);
+    (options.rx, options.tx) = (spec.get("rx").map(Into::into), spec.get("tx").map(Into::into));
+    if options.rx.is_none() && options.tx.is_none() {
+        return Err(
+            format!("{name}: a pcap port without files: give it rx=FILE, tx=FILE or both").into()
+        );
+    }
+    options.repeat = match spec.get("loop") {
+        Some("forever") => Repeat::Forever,
+        _ => Repeat::Times(spec.parse("loop", "a number of times, or forever")?.unwrap_or(1)),
+    };
+    options.pace = match spec.get("pace") {
+        None | Some("speed") => Pace::AtSpeed,
+        Some("captured") => Pace::AsCaptured,
+        Some(other) => {
+            return Err(format!("{name}: pace={other:?}: wanted speed or captured").into());
+        }
+    };
+    Ok(PcapPort::open(options)?)
+}
+
+fn open_tap(spec: &Spec, name: &str) -> Result<TapPort, OpenError> {
+    let mut options = TapOptions::new(name);
+    if let Some(queues) = spec.parse("queues", "a number of queues")? {
+        options = options.queues(queues);
+    }
+    if let Some(mac) = spec.parse::<MacAddr>("mac", "an address such as 02:00:00:00:00:01")? {
+        options = options.mac(mac);
+    }
+    Ok(TapPort::open(options)?)
+}
+
+/// How packets may spread over queues, as `packet(7)` calls it.
+const FANOUTS: &[(&str, Fanout)] = &[
+    ("hash", Fanout::Hash),
+    ("lb", Fanout::LoadBalance),
+    ("cpu", Fanout::Cpu),
+    ("rollover", Fanout::Rollover),
+    ("rnd", Fanout::Random),
+    ("qm", Fanout::QueueMapping),
+];
+
+fn open_af_packet(spec: &Spec, name: &str) -> Result<AfPacketPort, OpenError> {
+    let iface = spec.get("iface").ok_or_else(|| {
+        OpenError::from(format!("{name}: which interface? give it iface=NAME (see `ip link`)"))
+    })?;
+    let mut options = AfPacketOptions::new(iface);
+    if let Some(queues) = spec.parse("queues", "a number of queues")? {
+        options = options.queues(queues);
+    }
+    if let Some(word) = spec.get("fanout") {
+        let known = FANOUTS.iter().find(|(name, _)| *name == word);
+        let wrong =
+            || format!("{name}: fanout={word:?}: wanted hash, lb, cpu, rollover, rnd or qm");
+        options = options.fanout(known.ok_or_else(wrong)?.1);
+    }
+    Ok(AfPacketPort::open(options)?)
+}
