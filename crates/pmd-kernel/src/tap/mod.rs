@@ -1,25 +1,155 @@
 //! TAP: an interface of the kernel's whose other end is a port.
+//!
+//! What the kernel sends on the interface is received, and what is sent appears to the kernel as
+//! received on it: the way into and out of its stack. The interface goes when the port and its queues
+//! are gone, `kill -9` included, unless it was there before.
+//!
+//! A frame costs one system call, `read` or `write`: the kernel offers no other way to a TAP without a
+//! `vhost` thread of its own. That call copies the frame straight into or out of the packet's buffer,
+//! with the kernel's 10-byte header in the headroom before it. An empty poll costs a call too.
 
+mod init;
 mod options;
+mod queue;
+mod rx;
+mod tx;
 
 pub use options::{Existing, Interface, TapOptions};
 
-use linecard_pmd_core::{Driver, Error, PortConfig, PortInfo, QueueStats, Queues};
+use crate::netlink::Watch;
+use crate::sys::{self, refusal};
+use crate::vnet::VNET;
+use linecard_net::MacAddr;
+use linecard_pmd_core::{
+    AllMulticast, Driver, Error, Event, Gate, Link, LinkState, PortConfig, PortInfo, Promiscuous,
+    QueueStats, Queues, RxOffloads,
+};
+use queue::Slot;
+use rx::TapRx;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use tx::TapTx;
+
+/// The most queues that the kernel gives a TAP.
+const MAX_QUEUES: usize = 256;
 
 /// A TAP port.
 #[derive(Debug)]
 pub struct TapPort {
     info: PortInfo,
     stats: QueueStats,
+    config: Option<PortConfig>,
+    gate: Gate,
+    interface: sys::Interface,
+    watch: Watch,
+    slots: Vec<Slot>,
+    on_start: Interface,
 }
 
 impl TapPort {
-    /// Makes the interface.
+    /// Makes the interface, or attaches to it.
     ///
     /// # Errors
-    /// Why it cannot be made, and what to do.
+    /// What is wrong with the options, or why the kernel refused, and what to do.
     pub fn open(options: TapOptions) -> Result<TapPort, Error> {
-        Err(Error::Refused { port: options.name, what: "under construction".into() })
+        init::open(options)
+    }
+
+    fn told<'a>(&self, doing: &'a str) -> impl Fn(io::Error) -> Error + use<'a> {
+        let name = self.info.name.clone();
+        move |error| refusal(&name, doing, error)
+    }
+
+    fn change_mtu(&mut self, mtu: usize) -> Result<(), Error> {
+        // What was heard before is older than this.
+        let heard = self.watch.hear(&self.interface);
+        heard.and_then(|()| self.interface.set_mtu(mtu)).map_err(self.told("setting the MTU"))?;
+        self.watch.changed_mtu(mtu);
+        Ok(())
+    }
+
+    fn change_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        let heard = self.watch.hear(&self.interface);
+        heard
+            .and_then(|()| self.interface.set_mac(mac))
+            .map_err(self.told("setting its address"))?;
+        self.watch.changed_mac(mac);
+        self.info.mac = mac;
+        Ok(())
+    }
+
+    /// The kernel's header is read into the headroom.
+    fn check_headroom(&self, config: &PortConfig) -> Result<(), Error> {
+        let rooms = (0..config.rx_queue_count()).map(|queue| config.pool(queue).headroom());
+        let Some(room) = rooms.min().filter(|room| *room < VNET) else { return Ok(()) };
+        let what = format!("buffers with {room} bytes of headroom: a TAP needs {VNET}");
+        Err(Error::Refused { port: self.info.name.clone(), what })
+    }
+
+    /// Plugs the cable in or out, and brings the interface up if that is asked.
+    fn change_link(&mut self, state: LinkState) -> Result<(), Error> {
+        let carrier = libc::c_int::from(state == LinkState::Up);
+        let set = self.slots[0].file().set_carrier(carrier);
+        set.map_err(self.told("setting its carrier"))?;
+        if state == LinkState::Up && self.on_start == Interface::BringUp {
+            let up = self.interface.set_state(LinkState::Up);
+            up.map_err(self.told("bringing the interface up"))?;
+        }
+        self.watch.changed_link().map_err(self.told("asking for its link"))
+    }
+
+    /// Has as many queues in the interface as there are to be received from.
+    fn join(&mut self, count: usize) -> Result<(), Error> {
+        let name = self.interface.name().map_err(self.told("asking for its name"))?;
+        for (i, slot) in self.slots.iter_mut().enumerate() {
+            let done = if i < count { slot.join(&name) } else { slot.leave() };
+            done.map_err(|error| refusal(&self.info.name, "attaching its queues", error))?;
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, config: &PortConfig) -> Result<(), Error> {
+        self.join(config.rx_queue_count().max(1))?;
+        let first = self.slots[0].file();
+        let offload = self.unfinished(config.rx_offloads_asked());
+        first.set_offload(offload).map_err(self.told("setting offloads"))?;
+        let waiting = config.rx_descriptor_count(&self.info.capabilities);
+        let set = self.interface.set_queue_length(waiting);
+        set.map_err(self.told("setting the length of its queues"))?;
+        self.slots.iter().for_each(Slot::drain);
+        self.change_link(LinkState::Up)
+    }
+
+    /// What the kernel may leave undone.
+    fn unfinished(&self, asked: RxOffloads) -> libc::c_uint {
+        use linecard_pmd_core::TxOffloads;
+        let can = self.info.capabilities.tx_offloads;
+        let udp = can.contains(TxOffloads::UDP_SEGMENTATION);
+        match () {
+            () if asked.contains(RxOffloads::LRO) && udp => init::LARGE_TCP | init::LARGE_UDP,
+            () if asked.contains(RxOffloads::LRO) => init::LARGE_TCP,
+            () if asked.contains(RxOffloads::L4_CHECKSUM) => libc::TUN_F_CSUM,
+            () => 0,
+        }
+    }
+
+    fn queues(&self, config: &PortConfig) -> Queues {
+        let file = |i: usize| Arc::clone(self.slots[i].file());
+        let (rx, tx) = (config.rx_queue_count(), config.tx_queue_count());
+        let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
+        for i in 0..rx {
+            let counters = Arc::clone(&self.stats.rx[i]);
+            let rx = TapRx::new(file(i), config, i, self.mtu(), counters, self.gate.clone());
+            queues.rx.push(Box::new(rx));
+        }
+        for i in 0..tx {
+            let counters = Arc::clone(&self.stats.tx[i]);
+            // More senders than queues in the interface share their files: `write` allows it.
+            let tx = TapTx::new(file(i % rx.max(1)), counters, self.gate.clone());
+            queues.tx.push(Box::new(tx));
+        }
+        queues
     }
 }
 
@@ -28,19 +158,101 @@ impl Driver for TapPort {
         &self.info
     }
 
-    fn configure(&mut self, _: PortConfig) -> Result<(), Error> {
+    fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
+        let mtu = config.mtu_asked().unwrap_or(self.watch.mtu());
+        crate::check_buffers(&self.info.name, &config, mtu)?;
+        self.check_headroom(&config)?;
+        if mtu != self.watch.mtu() {
+            self.change_mtu(mtu)?;
+        }
+        self.config = Some(config);
         Ok(())
     }
 
     fn start(&mut self) -> Result<Queues, Error> {
-        Err(self.cannot("start"))
+        let Some(config) = self.config.clone() else {
+            return Err(self.cannot("start unconfigured"));
+        };
+        self.ready(&config)?;
+        self.stats = QueueStats::new(config.rx_queue_count(), config.tx_queue_count());
+        self.gate = Gate::new();
+        Ok(self.queues(&config))
     }
 
     fn stop(&mut self) -> Result<(), Error> {
-        Ok(())
+        self.gate.close();
+        // An interface that is gone is stopped.
+        match self.change_link(LinkState::Down) {
+            Err(Error::Gone { .. }) => Ok(()),
+            result => result,
+        }
     }
 
     fn queue_stats(&self) -> &QueueStats {
         &self.stats
+    }
+
+    fn device_stats(&self) -> Vec<(String, u64)> {
+        self.watch.counters()
+    }
+
+    fn link(&mut self) -> Result<Link, Error> {
+        self.watch.link(&self.interface).map_err(self.told("asking for its link"))
+    }
+
+    fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
+        self.change_link(state)
+    }
+
+    fn mtu(&self) -> usize {
+        self.interface.mtu().unwrap_or(self.watch.mtu())
+    }
+
+    fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
+        if let Some(config) = &self.config {
+            crate::check_buffers(&self.info.name, config, mtu)?;
+        }
+        self.change_mtu(mtu)
+    }
+
+    fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        self.change_mac(mac)
+    }
+
+    fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
+        match promiscuous {
+            Promiscuous::On => Ok(()),
+            Promiscuous::Off => {
+                Err(self.cannot("leave out frames: it sees all that the kernel sends"))
+            }
+        }
+    }
+
+    fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
+        match all {
+            AllMulticast::On => Ok(()),
+            AllMulticast::Off => {
+                Err(self.cannot("leave out frames: it sees all that the kernel sends"))
+            }
+        }
+    }
+
+    fn events(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.watch.as_fd())
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        let next = self.watch.next(&self.interface);
+        let event = next.map_err(self.told("listening for events"))?;
+        if let Some(Event::Mac(mac)) = event {
+            self.info.mac = mac;
+        }
+        Ok(event)
+    }
+}
+
+impl Drop for TapPort {
+    fn drop(&mut self) {
+        self.gate.close();
     }
 }
