@@ -13,10 +13,10 @@
 //! other closes it and then looks for objects. [`Fence`] makes sure that at least one of them sees
 //! the other, at the closer's expense.
 //!
-//! The shared part itself ([`Core`], not the objects' memory) is held by the handles, by every thread
-//! that has used the pool, and by the objects as a whole. A thread has its share through its cache,
-//! be it one of size zero, so that it may look at the pool after it returned the last object; one
-//! that is ending, and so has no caches any more, takes a share for the call.
+//! The shared part itself ([`Core`], not the objects' memory) is held by the handles, by every cache
+//! and by the objects as a whole. A thread that returns an object must have a share beyond it, to
+//! look at the pool when others may have counted the object: through its cache; or, where it has
+//! none (a pool without caches, a thread that is ending), one that it takes for the call.
 //!
 //! Objects in the cache of a thread that lives on are returned when that thread ends, or makes a
 //! cache of another pool, or touches this one again; so long the memory stays.
@@ -137,9 +137,8 @@ impl Core {
     /// They are objects of this pool, in use, and nobody uses them any more.
     #[inline(always)]
     pub(crate) unsafe fn put(this: NonNull<Core>, objects: &[Object]) {
-        // SAFETY: until the objects are stored, the objects' share holds the core; from then on this
-        // thread's own share does, which goes with the cache; the cache is let go before anything
-        // could remove it.
+        // SAFETY: until the objects are stored, the objects' share holds the core; from then on that
+        // of this thread's cache does; the cache is let go before anything could remove it.
         unsafe {
             let core = this.as_ref();
             core.watch.returned(&core.places, objects);
@@ -159,7 +158,7 @@ impl Core {
     ///
     /// # Safety
     /// As [`put`](Self::put).
-    #[cold]
+    #[inline]
     unsafe fn put_shared(this: NonNull<Core>, objects: &[Object]) {
         // SAFETY: the objects are in use, so that there is a share to make another from.
         let core = unsafe { this.as_ref().share() };
