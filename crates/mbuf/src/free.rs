@@ -52,14 +52,24 @@ unsafe fn free_chain(first: NonNull<Header>) {
 /// call. What a burst or a vector does when it is dropped, but in bulk.
 #[inline]
 pub fn free_bulk(packets: &mut impl Source<Mbuf>) {
-    let items = packets.items();
-    let n = items.len();
-    // SAFETY: an `Mbuf` is a pointer to its header, and each is taken from the source below, before
-    // which nothing can panic.
+    let packets = Taken(packets);
+    let items = packets.0.items();
+    // SAFETY: an `Mbuf` is a pointer to its header, and the source loses each, come what may.
     unsafe {
-        let headers = core::slice::from_raw_parts(items.as_ptr().cast::<NonNull<Header>>(), n);
-        free_headers(headers);
-        packets.took(n);
+        let headers = items.as_ptr().cast::<NonNull<Header>>();
+        free_headers(core::slice::from_raw_parts(headers, items.len()));
+    }
+}
+
+/// A source whose packets are gone when this is: also if the release of external memory panics.
+struct Taken<'a, S: Source<Mbuf>>(&'a mut S);
+
+impl<S: Source<Mbuf>> Drop for Taken<'_, S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let n = self.0.items().len();
+        // SAFETY: made by `free_bulk` only, which frees (or, in a panic, leaks) all of them.
+        unsafe { self.0.took(n) }
     }
 }
 
@@ -105,6 +115,10 @@ impl Batch {
 /// The caller owns the packets and lets go.
 #[inline]
 pub(crate) unsafe fn free_headers(headers: &[NonNull<Header>]) {
+    if let [one] = headers {
+        // SAFETY: the caller owns it.
+        return unsafe { free_one(*one) };
+    }
     let mut batch = Batch { objects: [MaybeUninit::uninit(); Batch::MOST], n: 0, home: None };
     // SAFETY: the caller owns every packet; each is freed one way or the other.
     unsafe {

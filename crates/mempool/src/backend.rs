@@ -45,21 +45,39 @@ impl Store {
     }
 
     /// Takes all of `objects` in: there is room for every object of the pool.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&self, mut objects: &[Object]) {
-        let source = &mut objects;
         let done = match self {
-            Store::Fifo(ring) => ring.enqueue_bulk(source),
-            Store::FifoRelaxed(ring) => put_relaxed(ring, source),
-            Store::FifoSerial(ring) => ring.enqueue_bulk(source),
-            Store::Lifo(stack) => push(stack, source.items()),
+            Store::Fifo(ring) => ring.enqueue_bulk(&mut objects),
+            _ => self.put_otherwise(objects),
         };
         debug_assert!(done, "more objects came back than there are");
     }
 
+    /// All but the commonest.
+    #[inline(never)]
+    fn put_otherwise(&self, mut objects: &[Object]) -> bool {
+        let source = &mut objects;
+        match self {
+            Store::Fifo(ring) => ring.enqueue_bulk(source),
+            Store::FifoRelaxed(ring) => put_relaxed(ring, source),
+            Store::FifoSerial(ring) => ring.enqueue_bulk(source),
+            Store::Lifo(stack) => push(stack, source.items()),
+        }
+    }
+
     /// Gives `n` objects, or none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self, into: &mut impl Sink<Object>, n: usize) -> bool {
+        match self {
+            Store::Fifo(ring) => ring.dequeue_bulk(into, n),
+            _ => self.take_otherwise(into, n),
+        }
+    }
+
+    /// All but the commonest.
+    #[inline(never)]
+    fn take_otherwise(&self, into: &mut impl Sink<Object>, n: usize) -> bool {
         match self {
             Store::Fifo(ring) => ring.dequeue_bulk(into, n),
             Store::FifoRelaxed(ring) => ring.dequeue_bulk(into, n),

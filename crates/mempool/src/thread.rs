@@ -53,6 +53,9 @@ fn forget_recent() {
 /// pool or ends the thread.
 #[inline(always)]
 pub(crate) unsafe fn cache_of(core: &Core) -> Option<&Cache> {
+    if core.cache_size == 0 {
+        return None;
+    }
     RECENT.with(|recent| {
         let first = recent[0].get();
         let hit = ptr::eq(first.core, core);
