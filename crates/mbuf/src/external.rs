@@ -12,12 +12,27 @@ pub struct ExternalBuffer {
     base: NonNull<u8>,
     len: u16,
     iova: u64,
-    release: Box<dyn FnOnce() + Send>,
+    release: Release,
+}
+
+// SAFETY: nobody else uses the bytes, by the contract of `new`, and the release may be called anywhere.
+unsafe impl Send for ExternalBuffer {}
+
+/// What to call when the memory is let go of: dropping this calls it.
+struct Release(Option<Box<dyn FnOnce() + Send>>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.take() {
+            release();
+        }
+    }
 }
 
 impl ExternalBuffer {
     /// Names `len` bytes at `base`, which a device knows as `iova`. `release` is called once, when
-    /// the last packet that shows them is freed, on the thread that frees it.
+    /// the last packet that shows them is freed, on the thread that frees it; or when this is dropped
+    /// without having become a packet.
     ///
     /// # Safety
     /// From now until `release` is called the bytes are readable and writable, stay where they are,
@@ -28,7 +43,7 @@ impl ExternalBuffer {
         iova: u64,
         release: impl FnOnce() + Send + 'static,
     ) -> Self {
-        ExternalBuffer { base, len, iova, release: Box::new(release) }
+        ExternalBuffer { base, len, iova, release: Release(Some(Box::new(release))) }
     }
 
     /// Gives a vector's bytes away for as long as a packet shows them.
@@ -56,7 +71,7 @@ impl fmt::Debug for ExternalBuffer {
 struct Saved {
     iova: u64,
     buf_len: u16,
-    release: Box<dyn FnOnce() + Send>,
+    release: Release,
 }
 
 impl Mbuf {
@@ -92,5 +107,5 @@ pub(crate) unsafe fn detach(header: &mut Header) {
     // SAFETY: `from_external` left it there.
     let saved = unsafe { Header::own_buffer(header).cast::<Saved>().read_unaligned() };
     restore(header, saved.iova, saved.buf_len);
-    (saved.release)();
+    drop(saved.release);
 }
