@@ -81,7 +81,8 @@ impl SharedMbuf {
 
     /// An [`Mbuf`] that shows the same bytes, to be queued for transmit or to get headers of its own:
     /// one buffer of `pool` a segment, no bytes copied. A segment that is written to, or grown, is
-    /// copied into its own buffer first.
+    /// copied into its own buffer first. What receive said of the packet and its user's metadata come
+    /// along; what transmit was asked does not.
     ///
     /// `None` if the pool has too few buffers, or if its buffers could not hold a segment.
     pub fn alias(&self, pool: &MbufPool) -> Option<Mbuf> {
@@ -110,7 +111,7 @@ impl SharedMbuf {
             return None;
         }
         let buf_len = header.rearm.buf_len;
-        let saved = Saved { iova: header.iova, buf_len, shared: self.clone() };
+        let saved = Saved { iova: header.iova, buf_len, shared: self.keeper(source) };
         // SAFETY: the buffer behind a direct header is idle from now on and large enough.
         unsafe { Header::own_buffer(header).cast::<Saved>().write_unaligned(saved) };
         header.buf = source.buf;
@@ -123,7 +124,21 @@ impl SharedMbuf {
         header.flags = source.flags & !crate::Flags::TX.bits();
         header.rx = source.rx;
         header.rx.packet_len = u32::from(source.rx.data_len);
+        header.timestamp = source.timestamp;
+        header.user = source.user;
         Some(alias)
+    }
+
+    /// Who keeps the bytes of one of our segments: we do; or, if it is itself an alias, the packet
+    /// that it is an alias of, so that aliases of aliases are not freed one inside the other.
+    fn keeper(&self, segment: &Header) -> SharedMbuf {
+        if segment.rearm.kind != Kind::Alias as u8 {
+            return self.clone();
+        }
+        // SAFETY: `alias_one` left it there, and it stays while the segment is shared; read as it
+        // lies there, it is not ours to drop.
+        let saved = unsafe { Header::own_buffer(segment).cast::<Saved>().read_unaligned() };
+        ManuallyDrop::new(saved).shared.clone()
     }
 }
 
