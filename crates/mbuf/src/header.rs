@@ -129,10 +129,11 @@ const _: () = {
 };
 
 impl Header {
-    /// The header's own buffer, right behind it.
+    /// The header's own buffer, right behind it. By address, since a reference to the header does not
+    /// reach there; the pool exposed the address of its memory.
     #[inline(always)]
-    pub(crate) fn own_buffer(this: *mut Header) -> *mut u8 {
-        this.cast::<u8>().wrapping_add(HEADER)
+    pub(crate) fn own_buffer(this: *const Header) -> *mut u8 {
+        core::ptr::with_exposed_provenance_mut(this.addr() + HEADER)
     }
 
     /// Whether the buffer can go back to its pool as it is: direct and alone.
