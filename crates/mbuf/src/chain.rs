@@ -209,8 +209,23 @@ impl Mbuf {
         if let Some(here) = self.data().get(offset..end) {
             return Some(here);
         }
+        if let Some(here) = self.within_one(offset, len) {
+            return Some(here);
+        }
         let scratch = scratch.get_mut(..len)?;
         (self.copy_to(offset, scratch) == len).then_some(&*scratch)
+    }
+
+    /// `len` bytes from `offset` on, if they lie in one segment.
+    fn within_one(&self, offset: usize, len: usize) -> Option<&[u8]> {
+        let mut skip = offset;
+        for segment in self.segments() {
+            match skip.checked_sub(segment.len()) {
+                Some(rest) if skip > 0 || len > 0 => skip = rest,
+                _ => return segment.get(skip..skip.checked_add(len)?),
+            }
+        }
+        None
     }
 
     /// Copies bytes into the packet from `offset` on, across segments; says how many fit.
