@@ -52,6 +52,12 @@ pub enum Error {
         /// Data room asked for.
         room: usize,
     },
+    /// A buffer that no device can be told of as one piece.
+    #[error(
+        "a buffer lies across pages that are not neighbours on the memory bus: take huge pages \
+         (PagePolicy::Huge) for devices without an IOMMU"
+    )]
+    Scattered,
     /// The pool itself.
     #[error(transparent)]
     Pool(#[from] linecard_mempool::Error),

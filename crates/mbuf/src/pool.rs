@@ -228,9 +228,10 @@ impl MbufPool {
                 let buf = object.as_ptr() as usize + HEADER;
                 let mapped = segments.iter().zip(&maps).find_map(|(segment, map)| {
                     let offset = buf.checked_sub(segment.base().as_ptr() as usize)?;
-                    (offset < segment.len()).then(|| map.at(offset))?
+                    let within = offset < segment.len();
+                    within.then(|| map.contiguous(offset, usize::from(self.buf_len)))?
                 });
-                let iova = mapped.map_or(buf as u64, |iova| iova.raw());
+                let iova = mapped.ok_or(Error::Scattered)?.raw();
                 // SAFETY: the pool is new, so nobody uses the object; it has room for a header.
                 unsafe { object.cast::<Header>().write(self.fresh_header(object.cast(), iova)) };
             }
