@@ -3,7 +3,7 @@
 use crate::header::Header;
 use crate::mbuf::Mbuf;
 use bitflags::bitflags;
-use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes of metadata that belong to the user of a packet.
 pub const USER_BYTES: usize = 32;
@@ -274,6 +274,32 @@ impl Mbuf {
         self.change_flags(Flags::INSERT_VLAN, Flags::VLAN_STRIPPED);
     }
 
+    /// The outer VLAN tag control information that receive stripped.
+    #[inline]
+    pub fn vlan_outer(&self) -> Option<u16> {
+        self.valid(Flags::QINQ_STRIPPED, |h| h.rx.vlan_outer)
+    }
+
+    /// Says that an outer tag was stripped.
+    #[inline]
+    pub fn set_vlan_outer(&mut self, tci: u16) {
+        self.header_mut().rx.vlan_outer = tci;
+        self.change_flags(Flags::QINQ_STRIPPED, Flags::empty());
+    }
+
+    /// The outer tag that transmit is to insert.
+    #[inline]
+    pub fn vlan_outer_to_insert(&self) -> Option<u16> {
+        self.valid(Flags::INSERT_QINQ, |h| h.rx.vlan_outer)
+    }
+
+    /// Asks transmit to insert an outer VLAN tag.
+    #[inline]
+    pub fn insert_vlan_outer(&mut self, tci: u16) {
+        self.header_mut().rx.vlan_outer = tci;
+        self.change_flags(Flags::INSERT_QINQ, Flags::QINQ_STRIPPED);
+    }
+
     /// When it was received, in nanoseconds of the port's clock.
     #[inline]
     pub fn timestamp(&self) -> Option<u64> {
@@ -321,9 +347,10 @@ impl Mbuf {
 
     /// The user's metadata, as a type of theirs: plain data of up to [`USER_BYTES`], aligned to 8. It
     /// holds whatever was last in it when a packet is received or allocated.
-    pub fn user<T: FromBytes + KnownLayout>(&self) -> &T {
+    pub fn user<T: FromBytes + Immutable + KnownLayout>(&self) -> &T {
         const { fits::<T>() }
-        // SAFETY: `T` fits, is aligned, and accepts any bytes; they are this packet's.
+        // SAFETY: `T` fits, is aligned, and accepts any bytes; they are this packet's, and nothing
+        // changes them through a shared reference (`Immutable`).
         unsafe { &*self.header().user.as_ptr().cast() }
     }
 
