@@ -45,8 +45,8 @@ fn forget_recent() {
     RECENT.with(|recent| recent.iter().for_each(|entry| entry.set(Entry::NONE)));
 }
 
-/// This thread's cache of `core`, made if there is none yet; one of size zero for a pool without
-/// caches, since with it goes a share of the pool. `None` while the thread is ending.
+/// This thread's cache of `core`, made if there is none yet. `None` for a pool without caches, and
+/// while the thread is ending.
 ///
 /// # Safety
 /// The caller lets go of the cache before it, or anything that it calls, asks for that of another
