@@ -1,5 +1,6 @@
 //! Ports over capture files.
 
+mod pcapng;
 mod port;
 mod read;
 mod rx;

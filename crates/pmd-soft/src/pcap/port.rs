@@ -6,6 +6,7 @@ use super::tx::PcapTx;
 use super::write::Writer;
 use crate::mac_for;
 use core::fmt;
+use linecard_mbuf::MAX_SEGMENTS;
 use linecard_pmd_core::{
     Capabilities, Driver, Error, Gate, PortConfig, PortInfo, QueueStats, Queues, RxOffloads,
 };
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How often a capture is received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// So many times.
+    /// So many times; 0 for not at all.
     Times(u64),
     /// Again and again.
     Forever,
@@ -113,8 +114,10 @@ impl PcapPort {
     /// # Errors
     /// What is wrong with a file, and where.
     pub fn open(options: PcapOptions) -> Result<Self, PcapError> {
-        let empty = Capture { bytes: Vec::new(), records: Vec::new() };
-        let capture = options.rx.as_deref().map_or(Ok(empty), Capture::open)?;
+        let mut capture = options.rx.as_deref().map_or(Ok(Capture::default()), Capture::open)?;
+        if options.repeat == Repeat::Times(0) {
+            capture.records.clear();
+        }
         let writer = options.tx.as_deref().map(Writer::create).transpose()?;
         let mac = mac_for(&options.name);
         let capabilities = Capabilities {
@@ -139,6 +142,18 @@ impl PcapPort {
     pub fn packets(&self) -> usize {
         self.capture.records.len()
     }
+
+    /// The longest packet finds room: in a buffer, or in as many as a packet may have.
+    fn check_buffers(&self, config: &PortConfig) -> Result<(), Error> {
+        let frame = self.capture.longest();
+        let scatter = config.rx_offloads_asked().contains(RxOffloads::SCATTER);
+        let needed = if scatter { frame.div_ceil(MAX_SEGMENTS) } else { frame };
+        let rooms = (0..config.rx_queue_count()).map(|queue| config.pool(queue).data_room());
+        match rooms.min().filter(|room| *room < needed) {
+            Some(room) => Err(Error::Buffers { port: self.info.name.clone(), room, frame, needed }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Driver for PcapPort {
@@ -147,6 +162,7 @@ impl Driver for PcapPort {
     }
 
     fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
+        self.check_buffers(&config)?;
         self.config = Some(config);
         Ok(())
     }

@@ -4,10 +4,11 @@
 //! with the place in the file, and receiving later cannot fail. Its size in memory is that of the
 //! file and 24 bytes a packet.
 
-use pcap_file::DataLink;
+use super::pcapng::{Stored, Unit, nanoseconds, stored};
 use pcap_file::pcap::PcapParser;
-use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
-use pcap_file::pcapng::{Block, PcapNgParser};
+use pcap_file::pcapng::blocks::INTERFACE_DESCRIPTION_BLOCK;
+use pcap_file::pcapng::{PcapNgParser, RawBlock};
+use pcap_file::{DataLink, TsResolution};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,9 @@ pub enum PcapError {
     },
 }
 
+/// The longest packet that a capture may have: as much as Wireshark and libpcap allow.
+pub(super) const MOST_BYTES: usize = 262_144;
+
 /// Where a packet lies in the file, and when it was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record {
@@ -72,7 +76,7 @@ pub(super) struct Record {
 }
 
 /// A capture file in memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Capture {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<Record>,
@@ -90,6 +94,11 @@ impl Capture {
     /// The bytes of a packet.
     pub(super) fn packet(&self, record: &Record) -> &[u8] {
         &self.bytes[record.offset..][..record.len as usize]
+    }
+
+    /// The length of the longest packet.
+    pub(super) fn longest(&self) -> usize {
+        self.records.iter().map(|record| record.len as usize).max().unwrap_or(0)
     }
 }
 
@@ -140,29 +149,42 @@ impl<'a> Indexer<'a> {
 
     fn pcap(&mut self) -> Result<(), PcapError> {
         let (mut rest, parser) =
-            PcapParser::new(self.bytes).map_err(|e| self.broken(self.bytes, e))?;
-        self.ethernet(parser.header().datalink)?;
+            PcapParser::new(self.bytes).map_err(|e| self.broken(self.bytes, explain(&e)))?;
+        let header = parser.header();
+        self.ethernet(header.datalink)?;
+        let unit = match header.ts_resolution {
+            TsResolution::MicroSecond => Unit::Decimal(6),
+            TsResolution::NanoSecond => Unit::Decimal(9),
+        };
         while !rest.is_empty() {
+            // Taken raw: a packet that was longer on the wire than the capture's snap length is
+            // nothing wrong.
             let (next, packet) =
-                parser.next_packet(rest).map_err(|e| self.broken(rest, explain(&e)))?;
-            let time = u64::try_from(packet.timestamp.as_nanos()).unwrap_or(u64::MAX);
-            self.record(&packet.data, time);
+                parser.next_raw_packet(rest).map_err(|e| self.broken(rest, explain(&e)))?;
+            let fraction = unit.nanoseconds(u64::from(packet.ts_frac));
+            let time = u64::from(packet.ts_sec) * 1_000_000_000 + fraction;
+            self.record(&packet.data, time, rest)?;
             rest = next;
         }
         Ok(())
     }
 
-    fn record(&mut self, data: &[u8], time: u64) {
+    fn record(&mut self, data: &[u8], time: u64, rest: &[u8]) -> Result<(), PcapError> {
+        if data.len() > MOST_BYTES {
+            let what = format!("{} bytes: a packet has at most {MOST_BYTES}", data.len());
+            return Err(self.broken(rest, what));
+        }
         let offset = self.offset_of(data);
         self.records.push(Record { offset, len: data.len() as u32, time });
+        Ok(())
     }
 
     fn pcapng(&mut self) -> Result<(), PcapError> {
         let (mut rest, mut parser) =
-            PcapNgParser::new(self.bytes).map_err(|e| self.broken(self.bytes, e))?;
+            PcapNgParser::new(self.bytes).map_err(|e| self.broken(self.bytes, explain(&e)))?;
         while !rest.is_empty() {
             let (next, block) =
-                parser.next_block(rest).map_err(|e| self.broken(rest, explain(&e)))?;
+                parser.next_raw_block(rest).map_err(|e| self.broken(rest, explain(&e)))?;
             self.block(&parser, &block, rest)?;
             rest = next;
         }
@@ -172,30 +194,19 @@ impl<'a> Indexer<'a> {
     fn block(
         &mut self,
         parser: &PcapNgParser,
-        block: &Block<'_>,
+        block: &RawBlock<'_>,
         rest: &[u8],
     ) -> Result<(), PcapError> {
-        match block {
-            Block::InterfaceDescription(interface) => self.ethernet(interface.linktype),
-            Block::EnhancedPacket(packet) => {
-                let Some(interface) = parser.packet_interface(packet) else {
-                    let what =
-                        format!("names interface {}, which is not described", packet.interface_id);
-                    return Err(self.broken(rest, what));
-                };
-                let unit = resolution(&interface.options);
-                let raw = packet.timestamp.as_nanos() as u64;
-                self.record(&packet.data, unit.nanoseconds(raw));
-                Ok(())
-            }
-            // Without a time stamp of its own; it counts from the packet before.
-            Block::SimplePacket(packet) => {
-                let time = self.records.last().map_or(0, |last| last.time);
-                self.record(&packet.data, time);
-                Ok(())
-            }
-            _ => Ok(()),
+        if block.type_ == INTERFACE_DESCRIPTION_BLOCK {
+            let new = parser.interfaces().last();
+            return new.map_or(Ok(()), |interface| self.ethernet(interface.linktype));
         }
+        let stored = stored(block, parser).map_err(|what| self.broken(rest, what))?;
+        let Some(Stored { data, stamp }) = stored else { return Ok(()) };
+        // Without a time stamp of its own it counts from the packet before.
+        let before = self.records.last().map_or(0, |last| last.time);
+        let time = stamp.map_or(before, |(interface, raw)| nanoseconds(interface, raw));
+        self.record(data, time, rest)
     }
 }
 
@@ -204,53 +215,5 @@ fn explain(error: &pcap_file::PcapError) -> String {
     match error {
         pcap_file::PcapError::IncompleteBuffer => "the file ends in the middle of it".into(),
         other => other.to_string(),
-    }
-}
-
-/// How long a unit of a pcapng time stamp is (pcapng, `if_tsresol`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    /// 10 to the minus *n* seconds.
-    Decimal(u32),
-    /// 2 to the minus *n* seconds.
-    Binary(u32),
-}
-
-fn resolution(options: &[InterfaceDescriptionOption<'_>]) -> Unit {
-    let resolution = options.iter().find_map(|option| match option {
-        InterfaceDescriptionOption::IfTsResol(n) => Some(*n),
-        _ => None,
-    });
-    match resolution {
-        None => Unit::Decimal(6),
-        Some(n) if n & 0x80 == 0 => Unit::Decimal(u32::from(n)),
-        Some(n) => Unit::Binary(u32::from(n & 0x7F)),
-    }
-}
-
-impl Unit {
-    fn nanoseconds(self, raw: u64) -> u64 {
-        let raw = u128::from(raw);
-        let nanoseconds = match self {
-            Unit::Decimal(n) if n <= 9 => raw * 10u128.pow(9 - n),
-            Unit::Decimal(n) => raw / 10u128.checked_pow(n - 9).unwrap_or(u128::MAX),
-            Unit::Binary(n) => (raw * 1_000_000_000) >> n.min(127),
-        };
-        u64::try_from(nanoseconds).unwrap_or(u64::MAX)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn units_are_powers_of_ten_or_two() {
-        assert_eq!(Unit::Decimal(6).nanoseconds(1_500_000), 1_500_000_000);
-        assert_eq!(Unit::Decimal(9).nanoseconds(7), 7);
-        assert_eq!(Unit::Decimal(12).nanoseconds(7_000), 7);
-        assert_eq!(Unit::Binary(10).nanoseconds(512), 500_000_000);
-        assert_eq!(Unit::Decimal(127).nanoseconds(u64::MAX), 0);
-        assert_eq!(Unit::Decimal(0).nanoseconds(u64::MAX), u64::MAX);
     }
 }

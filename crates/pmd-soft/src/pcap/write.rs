@@ -1,6 +1,6 @@
 //! Writing packets to a capture file.
 
-use super::read::PcapError;
+use super::read::{MOST_BYTES, PcapError};
 use linecard_mbuf::Mbuf;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::pcapng::PcapNgWriter;
@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// The longest packet that is written as it is.
-const SNAPLEN: u32 = 262_144;
+/// The longest packet that is written.
+const SNAPLEN: u32 = MOST_BYTES as u32;
 
 /// A capture file being written: pcapng if its name says so, else pcap; with nanoseconds either way.
 pub(super) struct Writer {
@@ -24,7 +24,8 @@ pub(super) struct Writer {
     file: Shared,
     format: Format,
     scratch: Vec<u8>,
-    failed: bool,
+    /// Why a packet could not be written; nothing is written after it.
+    failed: Option<String>,
 }
 
 /// The file, held by the format's writer and, to flush it, by us.
@@ -64,11 +65,14 @@ impl Writer {
             false => Format::pcap(file.clone()),
         };
         let format = format.map_err(|e| io(into_io(e)))?;
-        Ok(Writer { path: path.into(), file, format, scratch: Vec::new(), failed: false })
+        Ok(Writer { path: path.into(), file, format, scratch: Vec::new(), failed: None })
     }
 
     /// Writes a packet with its own time stamp, or that of now. Says whether it did.
     pub(super) fn write(&mut self, packet: &Mbuf) -> bool {
+        if self.failed.is_some() {
+            return false;
+        }
         let now = || SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let time = packet.timestamp().map_or_else(now, Duration::from_nanos);
         let data: &[u8] = if packet.segment_count() == 1 {
@@ -78,20 +82,23 @@ impl Writer {
             packet.copy_to(0, &mut self.scratch);
             &self.scratch
         };
-        let done = self.format.write(time, data).is_ok();
-        self.failed |= !done;
-        done
+        let done = self.format.write(time, data);
+        self.failed = done.map_err(|error| into_io(error).to_string()).err();
+        self.failed.is_none()
     }
 
     /// Writes out what is buffered; an error if that, or any packet before, could not be written.
     pub(super) fn finish(&mut self) -> Result<(), PcapError> {
-        let flushed = if self.failed { Err(lost()) } else { self.file.flush() };
+        let flushed = match &self.failed {
+            Some(why) => Err(lost(why)),
+            None => self.file.flush(),
+        };
         flushed.map_err(|error| PcapError::Io { path: self.path.clone(), error })
     }
 }
 
-fn lost() -> io::Error {
-    io::Error::other("some packets could not be written: see tx_errors")
+fn lost(why: &str) -> io::Error {
+    io::Error::other(format!("{why}: a packet could not be written, nor any after it"))
 }
 
 impl Format {
