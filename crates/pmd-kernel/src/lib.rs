@@ -1,6 +1,7 @@
 //! TAP and AF_PACKET ports: the way into and out of the Linux kernel.
 
 pub mod af_packet;
+mod gather;
 mod netlink;
 mod offload;
 mod sys;

@@ -1,25 +1,94 @@
 //! AF_PACKET: a port on an interface of the kernel's.
+//!
+//! Every frame that the interface receives is received here too (the kernel's own stack sees it as
+//! well), and what is sent goes out of it. Works on any Ethernet interface, without a change to it.
+//!
+//! Frames are copied, once each way: out of the ring that the kernel fills, and into the one that it
+//! empties. There is one system call a transmit burst, and none to receive.
+//!
+//! What frames of this machine lack is made good: checksums are completed, large TCP and UDP frames
+//! are cut, VLAN tags are put back, unless the port was asked for the offload that leaves it to
+//! whoever sends the packet on.
 
+mod arrived;
+mod blocks;
+mod filters;
+mod frames;
+mod init;
 mod options;
+mod queue;
+mod rx;
+mod slots;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod tx;
 
 pub use options::{AfPacketOptions, Fanout, Qdisc, RxRing};
 
-use linecard_pmd_core::{Driver, Error, PortConfig, PortInfo, QueueStats, Queues};
+use crate::netlink::Watch;
+use crate::sys::{Filter, Interface, PacketSocket, refusal};
+use filters::Filters;
+use linecard_net::MacAddr;
+use linecard_pmd_core::{
+    AllMulticast, Driver, Error, Event, Gate, Link, LinkState, PortConfig, PortInfo, Promiscuous,
+    QueueStats, Queues, VlanStrip,
+};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The most queues: as many as a fanout group has had since there are any.
+const MAX_QUEUES: usize = 256;
 
 /// An AF_PACKET port.
 #[derive(Debug)]
 pub struct AfPacketPort {
     info: PortInfo,
     stats: QueueStats,
+    config: Option<PortConfig>,
+    gate: Gate,
+    interface: Arc<Interface>,
+    watch: Watch,
+    /// What keeps the interface promiscuous, and the like.
+    control: PacketSocket,
+    receivers: Vec<Arc<PacketSocket>>,
+    strip: Arc<AtomicBool>,
+    filters: Filters,
+    options: AfPacketOptions,
 }
 
 impl AfPacketPort {
-    /// Opens a port on an interface.
+    /// Opens a port on an interface. It must be started in the network namespace it is opened in.
     ///
     /// # Errors
     /// Why it cannot be opened, and what to do.
     pub fn open(options: AfPacketOptions) -> Result<AfPacketPort, Error> {
-        Err(Error::Refused { port: options.interface, what: "under construction".into() })
+        init::open(options)
+    }
+
+    fn told<'a>(&self, doing: &'a str) -> impl Fn(io::Error) -> Error + use<'a> {
+        let name = self.info.name.clone();
+        move |error| refusal(&name, doing, error)
+    }
+
+    fn change_mtu(&mut self, mtu: usize) -> Result<(), Error> {
+        // What was heard before is older than this.
+        let heard = self.watch.hear(&self.interface);
+        let set = heard.and_then(|()| self.interface.set_mtu(mtu));
+        set.map_err(self.told("setting the MTU"))?;
+        self.watch.changed_mtu(mtu);
+        Ok(())
+    }
+
+    /// Has the sockets receive nothing more, wherever their queues are.
+    fn silence(&mut self) {
+        self.gate.close();
+        for socket in self.receivers.drain(..) {
+            // It cannot fail for want of anything but memory, and then the ring fills and stays so.
+            let _ = socket.filter(Filter::Drop);
+        }
     }
 }
 
@@ -28,19 +97,108 @@ impl Driver for AfPacketPort {
         &self.info
     }
 
-    fn configure(&mut self, _: PortConfig) -> Result<(), Error> {
+    fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
+        let now = self.interface.mtu().map_err(self.told("asking for its MTU"))?;
+        let mtu = config.mtu_asked().unwrap_or(now);
+        crate::check_buffers(&self.info.name, &config, mtu)?;
+        if mtu != now {
+            self.change_mtu(mtu)?;
+        }
+        self.config = Some(config);
         Ok(())
     }
 
     fn start(&mut self) -> Result<Queues, Error> {
-        Err(self.cannot("start"))
+        let Some(config) = self.config.clone() else {
+            return Err(self.cannot("start before it is configured"));
+        };
+        self.launch(&config)
     }
 
     fn stop(&mut self) -> Result<(), Error> {
+        self.queue_stats();
+        self.silence();
         Ok(())
     }
 
     fn queue_stats(&self) -> &QueueStats {
+        for (socket, counters) in self.receivers.iter().zip(&self.stats.rx) {
+            stats::collect(socket, counters);
+        }
         &self.stats
+    }
+
+    fn device_stats(&self) -> Vec<(String, u64)> {
+        self.watch.counters()
+    }
+
+    fn link(&mut self) -> Result<Link, Error> {
+        self.watch.link(&self.interface).map_err(self.told("asking for its link"))
+    }
+
+    fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
+        self.interface.set_state(state).map_err(self.told("setting its link"))?;
+        self.watch.changed_link().map_err(self.told("asking for its link"))
+    }
+
+    fn mtu(&self) -> usize {
+        self.interface.mtu().unwrap_or(self.watch.mtu())
+    }
+
+    fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
+        if let Some(config) = &self.config {
+            crate::check_buffers(&self.info.name, config, mtu)?;
+        }
+        self.change_mtu(mtu)
+    }
+
+    fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        let heard = self.watch.hear(&self.interface);
+        let set = heard.and_then(|()| self.interface.set_mac(mac));
+        set.map_err(self.told("setting its address"))?;
+        self.watch.changed_mac(mac);
+        self.info.mac = mac;
+        Ok(())
+    }
+
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        self.accept(mac)
+    }
+
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        self.accept_no_longer(mac)
+    }
+
+    fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
+        self.ask_promiscuous(promiscuous)
+    }
+
+    fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
+        self.ask_all_multicast(all)
+    }
+
+    fn set_vlan_strip(&mut self, strip: VlanStrip) -> Result<(), Error> {
+        // Relaxed: a switch, as the queues read it.
+        self.strip.store(strip == VlanStrip::On, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn events(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.watch.as_fd())
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        let next = self.watch.next(&self.interface);
+        let event = next.map_err(self.told("listening for events"))?;
+        if let Some(Event::Mac(mac)) = event {
+            self.info.mac = mac;
+        }
+        Ok(event)
+    }
+}
+
+impl Drop for AfPacketPort {
+    fn drop(&mut self) {
+        self.silence();
     }
 }

@@ -2,10 +2,14 @@
 
 mod interface;
 mod netlink;
+mod packet_socket;
+mod shared;
 mod tun;
 
 pub(crate) use interface::{Interface, link_state};
 pub(crate) use netlink::Netlink;
+pub(crate) use packet_socket::{Filter, Membership, PacketSocket, RingRequest};
+pub(crate) use shared::SharedArea;
 pub(crate) use tun::{TunFile, TunFlags};
 
 use linecard_pmd_core::Error;

@@ -1,11 +1,12 @@
 //! Transmit: a `write` a frame, straight out of the packet's buffer.
 
+use crate::gather;
 use crate::offload::{Head, Unsound, is_simple};
 use crate::sys::TunFile;
 use crate::vnet::VNET;
-use linecard_mbuf::{Burst, MAX_SEGMENTS, Mbuf};
+use linecard_mbuf::{Burst, Mbuf};
 use linecard_pmd_core::{Gate, Path, TxCounters, TxQueue};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// The header of a frame that asks for nothing.
@@ -35,14 +36,15 @@ impl TapTx {
 
     #[inline]
     fn put(&self, packet: &mut Mbuf) -> Sent {
+        let file = self.file.file();
         if !is_simple(packet) {
             return match Head::of(packet) {
-                Ok(head) => judge(self.gathered(packet, head.bytes(), head.replaces())),
+                Ok(head) => judge(gather::write(file, packet, head.bytes(), head.replaces())),
                 Err(Unsound) => Sent::Never,
             };
         }
         if packet.segment_count() > 1 || packet.headroom() < VNET {
-            return judge(self.gathered(packet, &NOTHING, 0));
+            return judge(gather::write(file, packet, &NOTHING, 0));
         }
         let sent = judge(self.whole(packet));
         if let Sent::NotNow = sent {
@@ -59,31 +61,6 @@ impl TapTx {
         };
         header.copy_from_slice(&NOTHING);
         self.file.file().write(packet.data())
-    }
-
-    /// Writes a packet from where it lies, behind other first bytes.
-    fn gathered(&self, packet: &Mbuf, head: &[u8], replaces: usize) -> io::Result<usize> {
-        if packet.segment_count() < 8 {
-            self.vectored::<8>(packet, head, replaces)
-        } else {
-            self.vectored::<{ MAX_SEGMENTS + 1 }>(packet, head, replaces)
-        }
-    }
-
-    fn vectored<const N: usize>(
-        &self,
-        packet: &Mbuf,
-        head: &[u8],
-        replaces: usize,
-    ) -> io::Result<usize> {
-        let mut slices = [IoSlice::new(head); N];
-        let (mut skip, mut n) = (replaces, 1);
-        for (slice, segment) in slices[1..].iter_mut().zip(packet.segments()) {
-            let from = skip.min(segment.len());
-            *slice = IoSlice::new(&segment[from..]);
-            (skip, n) = (skip - from, n + 1);
-        }
-        self.file.file().write_vectored(&slices[..n])
     }
 }
 
