@@ -112,6 +112,11 @@ impl Spec {
         text.parse().map(Some).map_err(|_| wrong().into())
     }
 
+    /// Of a ring port.
+    fn capacity(&self) -> Result<Option<usize>, OpenError> {
+        self.parse("capacity", "a number of packets")
+    }
+
     fn name(&self, index: usize) -> String {
         let default = || format!("{}{index}", self.kind.replace('-', "_"));
         self.get("name").map_or_else(default, str::to_owned)
@@ -126,17 +131,15 @@ pub(crate) fn open_all(specs: &[Spec]) -> Result<Vec<Box<dyn Driver>>, OpenError
     }
     let mut cables = BTreeMap::new();
     let mut ports: Vec<Box<dyn Driver>> = Vec::new();
-    for (spec, name) in specs.iter().zip(&names) {
+    let all: Vec<_> = specs.iter().zip(&names).collect();
+    for (spec, name) in &all {
         ports.push(match spec.kind {
             "null" => Box::new(open_null(spec, name)?),
-            "ring" => Box::new(open_ring(spec, name, &names, &mut cables)?),
+            "ring" => Box::new(open_ring(spec, name, &all, &mut cables)?),
             "pcap" => Box::new(open_pcap(spec, name)?),
             "tap" => Box::new(open_tap(spec, name)?),
             _ => Box::new(open_af_packet(spec, name)?),
         });
-    }
-    if let Some((name, _)) = cables.pop_first() {
-        return Err(format!("{name} is named as a peer, and does not name its own: peer=…").into());
     }
     Ok(ports)
 }
@@ -153,21 +156,35 @@ fn open_null(spec: &Spec, name: &str) -> Result<NullPort, OpenError> {
 fn open_ring(
     spec: &Spec,
     name: &str,
-    names: &[String],
+    all: &[(&Spec, &String)],
     cables: &mut BTreeMap<String, RingPort>,
 ) -> Result<RingPort, OpenError> {
-    let mut options = RingOptions::default();
-    options.capacity = spec.parse("capacity", "a number of packets")?.unwrap_or(options.capacity);
-    let Some(peer) = spec.get("peer") else { return Ok(RingPort::looped_with(name, options)?) };
     if let Some(end) = cables.remove(name) {
         return Ok(end);
     }
-    if !names.iter().any(|known| known == peer) || peer == name {
-        return Err(format!("{name}: its peer {peer:?} is no other port of this program").into());
+    let mut capacity = spec.capacity()?;
+    let Some(peer) = spec.get("peer") else {
+        return Ok(RingPort::looped_with(name, ring_options(capacity))?);
+    };
+    let far = all.iter().find(|(far, its)| *its == peer && far.get("peer") == Some(name));
+    let far = far.filter(|(far, _)| far.kind == "ring" && peer != name).ok_or_else(|| {
+        format!("{name}: its peer {peer:?} is no ring port of this program with peer={name}")
+    })?;
+    match (capacity, far.0.capacity()?) {
+        (Some(near), Some(far)) if near != far => {
+            let which = format!("{near} at {name}, {far} at {peer}");
+            return Err(format!("a cable has one capacity, and two are given: {which}").into());
+        }
+        (_, far) => capacity = capacity.or(far),
     }
-    let (near, far) = RingPort::pair_with(name, peer, options)?;
+    let (near, far) = RingPort::pair_with(name, peer, ring_options(capacity))?;
     cables.insert(peer.to_owned(), far);
     Ok(near)
+}
+
+fn ring_options(capacity: Option<usize>) -> RingOptions {
+    let options = RingOptions::default();
+    RingOptions { capacity: capacity.unwrap_or(options.capacity), ..options }
 }
 
 fn open_pcap(spec: &Spec, name: &str) -> Result<PcapPort, OpenError> {
