@@ -62,11 +62,11 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(60..=9000))]
     frame: u16,
     /// Seconds to run; until interrupted or all ports are finished, if not given. The bench: 10.
-    #[arg(long, value_name = "SECONDS")]
-    duration: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
     /// Seconds between lines of rates; 0 for none.
-    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
-    stats_period: f64,
+    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
+    stats_period: Duration,
     /// What an lcore does when there is nothing to do.
     #[arg(long, value_enum, default_value = "pause")]
     idle: IdleChoice,
@@ -96,6 +96,16 @@ impl IdleChoice {
             IdleChoice::Sleep => Idle::Sleep(Duration::from_micros(100)),
         }
     }
+}
+
+/// Seconds, with a fraction if need be.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "wanted a number of seconds, as in 10 or 0.5")?;
+    let most = 100.0 * 365.0 * 86_400.0;
+    if !(0.0..=most).contains(&seconds) {
+        return Err("wanted seconds from 0 to those of 100 years".into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// Forwards until it is time to stop.
@@ -215,9 +225,8 @@ impl Session<'_> {
         let names = ports.iter().map(|p| (p.name().to_owned(), p.queue_stats())).collect();
         let mut rates = Rates::new(names, progress.to_vec(), clock.hz());
         let terminal = std::io::stdout().is_terminal();
-        let bench = self.options.ports.is_empty().then_some(10.0);
-        let end = self.options.duration.or(bench).map(Duration::from_secs_f64);
-        let period = Duration::from_secs_f64(self.options.stats_period.max(0.0));
+        let bench = self.options.ports.is_empty().then_some(Duration::from_secs(10));
+        let (end, period) = (self.options.duration.or(bench), self.options.stats_period);
         let quiet = self.options.json || period.is_zero();
         let (start, mut last) = (Instant::now(), Instant::now());
         // Relaxed: a flag that a signal sets.
@@ -241,7 +250,7 @@ impl Session<'_> {
         let warnings = Warning::of(self.topology, self.map);
         let report = Report {
             duration_s: outcomes.seconds,
-            mode: format!("{:?}", self.options.mode).to_lowercase(),
+            mode: self.options.mode.to_possible_value().map_or_else(String::new, |v| v.get_name().into()),
             bench: self.options.ports.is_empty(),
             ports: outcomes.ports,
             lcores: outcomes.lcores,

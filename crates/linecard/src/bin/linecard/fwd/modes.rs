@@ -22,7 +22,7 @@ pub(crate) enum Mode {
     FiveTupleSwap,
     /// Receive and drop.
     Rxonly,
-    /// Send frames of one flow.
+    /// Send frames of one flow, and drop what is received.
     Txonly,
     /// Send frames of many flows, and drop what is received.
     Flowgen,
@@ -30,6 +30,13 @@ pub(crate) enum Mode {
     Csum,
     /// Answer ARP requests and pings, drop the rest.
     Icmpecho,
+}
+
+impl Mode {
+    /// Whether it makes frames of its own.
+    pub(crate) fn generates(self) -> bool {
+        matches!(self, Mode::Txonly | Mode::Flowgen)
+    }
 }
 
 /// What a mode needs to know.
@@ -58,13 +65,24 @@ impl Context {
             Mode::FiveTupleSwap => burst[new..].iter_mut().for_each(swap_five),
             Mode::Csum => burst[new..].iter_mut().for_each(fill_checksums),
             Mode::Rxonly => burst.clear(),
-            Mode::Txonly => self.generate(burst, 1),
-            Mode::Flowgen => {
-                burst.clear();
-                self.generate(burst, 1024);
+            Mode::Txonly => self.replace(burst, new, 1),
+            Mode::Flowgen => self.replace(burst, new, 1024),
+            Mode::Icmpecho => {
+                let mut index = 0;
+                burst.retain(|packet| {
+                    index += 1;
+                    index <= new || answer(packet)
+                });
             }
-            Mode::Icmpecho => burst.retain(answer),
         }
+    }
+
+    /// Drops what was received, and puts frames of `flows` flows in its place and after it.
+    fn replace(&mut self, burst: &mut Burst, new: usize, flows: u32) {
+        while burst.len() > new {
+            burst.pop();
+        }
+        self.generate(burst, flows);
     }
 
     /// Fills the burst up with UDP frames of `flows` flows in turn.
@@ -122,7 +140,8 @@ fn swap_five(packet: &mut Mbuf) {
         L3::Ipv6 => swap(data, l3 + 8, 16),
         _ => return,
     }
-    if matches!(layers.l4, L4::Tcp | L4::Udp | L4::Sctp) {
+    // Not SCTP's: its CRC does depend on the order.
+    if matches!(layers.l4, L4::Tcp | L4::Udp) {
         swap(data, l4, 2);
     }
 }
@@ -137,6 +156,10 @@ fn swap(data: &mut [u8], at: usize, n: usize) {
 
 /// What cannot be filled in (a fragment, a protocol without a checksum) is left alone.
 fn fill_checksums(packet: &mut Mbuf) {
+    // They cover all segments: a packet of several is put into one, where that has the room.
+    if packet.segment_count() > 1 && packet.linearize().is_err() {
+        return;
+    }
     let data = packet.data_mut();
     let layers = parse(data).outer;
     let _ = checksum::fill_ipv4(data, &layers);
@@ -152,6 +175,7 @@ fn answer(packet: &mut Mbuf) -> bool {
         _ => None,
     };
     let Some(own) = own else { return false };
+    let own = if own.is_multicast() { ANSWERS } else { own };
     (ethernet.dst, ethernet.src) = (ethernet.src, own);
     true
 }
@@ -174,7 +198,7 @@ fn answer_arp(bytes: &mut [u8]) -> Option<MacAddr> {
 fn answer_ping(bytes: &mut [u8]) -> bool {
     let Some((ip, _)) = Ipv4::mut_from_prefix(bytes) else { return false };
     let (header, first) = (ip.header_len(), ip.fragment_offset() == 0);
-    if ip.protocol != protocol::ICMP || !first {
+    if ip.protocol != protocol::ICMP || !first || header < size_of::<Ipv4>() {
         return false;
     }
     (ip.src, ip.dst) = (ip.dst, ip.src);

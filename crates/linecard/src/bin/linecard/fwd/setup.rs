@@ -6,9 +6,11 @@ use super::lcore::Stream;
 use super::modes::{Context, Mode};
 use crate::port::OpenError;
 use linecard::eal::lcore::{Lcore, LcoreMap};
-use linecard::mbuf::{Burst, MbufPool};
+use linecard::mbuf::{Burst, DATA_ROOM, MbufPool};
 use linecard::mempool::Needs;
-use linecard::pmd::{Configured, Driver, Opened, Port, PortConfig, Queues, RxOffloads, Started};
+use linecard::pmd::{
+    Configured, Driver, Error, Opened, Port, PortConfig, PortInfo, Queues, RxOffloads, Started,
+};
 
 /// An lcore and its streams.
 pub(crate) struct Work {
@@ -31,6 +33,7 @@ pub(crate) fn start(
 ) -> Result<Running, OpenError> {
     let ports: Vec<_> = drivers.into_iter().map(Port::open_boxed).collect();
     check_queues(options)?;
+    ports.iter().try_for_each(|port| check_limits(options, port.info()))?;
     let pool = pool(options, &ports, map)?;
     let mut configured = Vec::new();
     for (i, port) in ports.into_iter().enumerate() {
@@ -54,6 +57,26 @@ fn check_queues(options: &Options) -> Result<(), OpenError> {
     if txq < rxq {
         let why = "each stream has a transmit queue of its own, so that no two lcores share one";
         return Err(format!("--txq {txq} is fewer than --rxq {rxq}: {why}").into());
+    }
+    Ok(())
+}
+
+/// What the pool's size depends on, against the port's limits: before the pool is made.
+fn check_limits(options: &Options, info: &PortInfo) -> Result<(), Error> {
+    let can = &info.capabilities;
+    let (rxd, txd) = (can.rx_descriptors, can.tx_descriptors);
+    let checks = [
+        ("receive queues (--rxq)", Some(options.rxq), 1, can.rx_queues),
+        ("transmit queues (--txq)", Some(options.txq.unwrap_or(options.rxq)), 1, can.tx_queues),
+        ("receive descriptors (--rxd)", options.rxd, rxd.min, rxd.max),
+        ("transmit descriptors (--txd)", options.txd, txd.min, txd.max),
+        ("MTU (--mtu)", options.mtu, *can.mtu.start(), *can.mtu.end()),
+    ];
+    for (what, asked, min, max) in checks {
+        if let Some(asked) = asked.filter(|asked| !(min..=max).contains(asked)) {
+            let (port, hint) = (info.name.clone(), String::new());
+            return Err(Error::Range { port, what, asked, min, max, hint });
+        }
     }
     Ok(())
 }
@@ -99,11 +122,25 @@ fn pool(options: &Options, ports: &[Port<Opened>], map: &LcoreMap) -> Result<Mbu
         .bursts(2 * burst * rxq * ports.len())
         // The lcores, and whoever is at the far ends.
         .threads(map.lcores().len() + 2);
+    let room = ports.iter().map(|port| buffer_room(options, port.info())).max();
     let cache = 256;
     let size = options.buffers.unwrap_or_else(|| needs.total(cache).max(2048));
     let pool = MbufPool::builder("packets").size(size).cache(cache.min(size / 8)).needs(needs);
-    Ok(pool.build()?)
+    Ok(pool.data_room(room.unwrap_or(DATA_ROOM)).build()?)
 }
+
+/// What a buffer must hold for a port: what its device asks for, and a whole frame where that is not
+/// scattered over several.
+fn buffer_room(options: &Options, info: &PortInfo) -> usize {
+    let can = &info.capabilities;
+    let scatters = can.rx_offloads.contains(RxOffloads::SCATTER);
+    let received = options.mtu.filter(|_| !scatters).map_or(0, |mtu| mtu + TAGGED_HEADER);
+    let made = if options.mode.generates() { usize::from(options.frame) } else { 0 };
+    DATA_ROOM.max(can.min_buffer).max(received).max(made)
+}
+
+/// An Ethernet header and two VLAN tags.
+const TAGGED_HEADER: usize = 14 + 8;
 
 /// Stream by stream, lcore by lcore in turn: queue *q* of a port receives, queue *q* of its partner
 /// sends.
