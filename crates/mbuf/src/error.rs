@@ -2,11 +2,11 @@
 
 /// There is no room for an edit; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{asked} bytes asked for, {room} bytes {place}")]
+#[error("{asked} {} asked for, {room} {place}", place.unit())]
 pub struct NoRoom {
-    /// Bytes asked for.
+    /// Bytes (or segments) asked for.
     pub asked: usize,
-    /// Bytes there are.
+    /// Bytes (or segments) there are.
     pub room: usize,
     /// Where they are.
     pub place: Place,
@@ -26,6 +26,13 @@ pub enum Place {
     Packet,
     /// Segments that a chain may still have.
     Segments,
+}
+
+impl Place {
+    /// What is counted there.
+    fn unit(&self) -> &'static str {
+        if *self == Place::Segments { "segments" } else { "bytes" }
+    }
 }
 
 impl core::fmt::Display for Place {
