@@ -67,7 +67,7 @@ pub enum PcapError {
 pub(super) const MOST_BYTES: usize = 262_144;
 
 /// Where a packet lies in the file, and when it was captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) offset: usize,
     pub(super) len: u32,

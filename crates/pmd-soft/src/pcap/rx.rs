@@ -2,7 +2,9 @@
 
 use super::port::{Pace, Repeat};
 use super::read::Capture;
-use linecard_mbuf::{Burst, Mbuf, MbufPool};
+use linecard_mbuf::driver::{buffer, receive_with};
+use linecard_mbuf::header::RxFields;
+use linecard_mbuf::{Burst, Flags, MbufPool};
 use linecard_pmd_core::{Gate, Path, RxCounters, RxQueue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,13 +41,51 @@ impl PcapRx {
         }
     }
 
-    fn packet(&self, index: usize) -> Option<Mbuf> {
-        let record = self.capture.records[index];
-        let mut packet = self.pool.alloc()?;
-        packet.extend(&self.pool, self.capture.packet(&record))?;
+    /// How many of the next `n` packets fit into one buffer each, counted from the first.
+    fn plain(&self, n: usize) -> usize {
+        let room = self.pool.data_room();
+        let next = &self.capture.records[self.next..self.next + n];
+        next.iter().take_while(|record| record.len as usize <= room).count()
+    }
+
+    /// Receives `n` packets that fit into one buffer each; all, or none if the pool has fewer.
+    fn receive_plain(&mut self, burst: &mut Burst, n: usize) -> bool {
+        let (before, rearm) = (burst.len(), self.pool.rearm(self.number));
+        let (capture, headroom) = (&self.capture, self.pool.headroom());
+        let mut records = capture.records[self.next..self.next + n].iter();
+        // SAFETY: each buffer is filled with as many bytes as its fields say, which fit behind the
+        // headroom, as `plain` found; there is a record for each of the `n`.
+        let done = unsafe {
+            receive_with(&self.pool, burst, n, |object| {
+                let record = records.next().copied().unwrap_or_default();
+                let bytes = capture.packet(&record);
+                let to = buffer(object, headroom).address;
+                to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                let (data_len, packet_len) = (record.len as u16, record.len);
+                let fields = RxFields { data_len, packet_len, ..RxFields::default() };
+                (rearm, Flags::empty(), fields)
+            })
+        };
+        if done {
+            let times = capture.records[self.next..].iter().map(|record| record.time);
+            burst[before..].iter_mut().zip(times).for_each(|(p, time)| p.set_timestamp(time));
+            self.next += n;
+        }
+        done
+    }
+
+    /// Receives a packet that takes several buffers, or one when the pool is all but empty.
+    fn receive_one(&mut self, burst: &mut Burst) -> bool {
+        let record = self.capture.records[self.next];
+        let packet = self.pool.alloc().and_then(|mut packet| {
+            packet.extend(&self.pool, self.capture.packet(&record))?;
+            Some(packet)
+        });
+        let Some(mut packet) = packet else { return false };
         packet.set_port(self.number);
         packet.set_timestamp(record.time);
-        Some(packet)
+        self.next += 1;
+        burst.push(packet).is_ok()
     }
 
     /// Begins the capture again at its end, if it is to be repeated.
@@ -63,19 +103,19 @@ impl RxQueue for PcapRx {
             return 0;
         }
         self.wind();
-        let (mut n, mut bytes) = (0, 0);
-        for _ in 0..self.due(burst.spare()) {
-            let Some(packet) = self.packet(self.next) else {
+        let before = burst.len();
+        let end = self.next + self.due(burst.spare());
+        while self.next < end {
+            let plain = self.plain(end - self.next);
+            let in_bulk = plain > 0 && self.receive_plain(burst, plain);
+            if !in_bulk && !self.receive_one(burst) {
                 self.counters.no_buffer.add(1);
                 break;
-            };
-            bytes += packet.len() as u64;
-            // `due` asked for no more than there is room for.
-            let _ = burst.push(packet);
-            (self.next, n) = (self.next + 1, n + 1);
+            }
         }
-        self.counters.received(n, bytes);
-        n
+        let new = &burst[before..];
+        self.counters.received(new.len(), new.iter().map(|packet| packet.len() as u64).sum());
+        new.len()
     }
 
     fn path(&self) -> Path {
