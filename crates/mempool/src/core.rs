@@ -296,11 +296,15 @@ impl Core {
 
     /// A thread's cache is about to go: what it holds comes back.
     pub(crate) fn deregister(&self, cache: &Cache) {
-        lock(&self.caches).retain(|c| *c != CacheRef(cache));
+        let mut caches = lock(&self.caches);
+        caches.retain(|c| *c != CacheRef(cache));
         if self.is_closed() {
+            drop(caches);
             return self.settle(self.count_returned(cache.empty()));
         }
+        // Under the lock, so that who counts finds the objects in one place or the other.
         cache.flush(&self.store);
+        drop(caches);
         self.settle(self.stored_late());
     }
 
