@@ -159,7 +159,7 @@ impl Watch {
             events: VecDeque::new(),
             gone: Gone::No,
         };
-        watch.changed_link()?;
+        watch.changed_link(interface)?;
         Ok(watch)
     }
 
@@ -199,8 +199,16 @@ impl Watch {
         self.mac = mac;
     }
 
-    /// The link has been changed by us.
-    pub(crate) fn changed_link(&mut self) -> io::Result<()> {
+    /// The link has been changed by us, since [`hear`](Self::hear) was last called.
+    pub(crate) fn changed_link(&mut self, interface: &Interface) -> io::Result<()> {
+        let told = self.events.len();
+        self.hear(interface)?;
+        let mut at = 0;
+        // What was heard of the link just now is what we did, in steps.
+        self.events.retain(|event| {
+            at += 1;
+            at <= told || !matches!(event, Event::Link(_))
+        });
         if let News::Is { flags, .. } = self.ask()? {
             self.link = link_state(flags);
         }

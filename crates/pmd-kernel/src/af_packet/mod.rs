@@ -137,8 +137,10 @@ impl Driver for AfPacketPort {
     }
 
     fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
-        self.interface.set_state(state).map_err(self.told("setting its link"))?;
-        self.watch.changed_link().map_err(self.told("asking for its link"))
+        let heard = self.watch.hear(&self.interface);
+        let set = heard.and_then(|()| self.interface.set_state(state));
+        set.map_err(self.told("setting its link"))?;
+        self.watch.changed_link(&self.interface).map_err(self.told("asking for its link"))
     }
 
     fn mtu(&self) -> usize {

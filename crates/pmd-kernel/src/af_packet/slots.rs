@@ -111,4 +111,10 @@ impl TxRing {
         let before = (1..=self.slots).map(|i| self.head.wrapping_sub(i));
         before.take_while(waits).last().unwrap_or(self.head)
     }
+
+    /// What a test does in the kernel's place.
+    #[cfg(test)]
+    pub(super) fn kernel<T>(&self, act: impl FnOnce(&SharedArea) -> T) -> T {
+        act(&self.area)
+    }
 }

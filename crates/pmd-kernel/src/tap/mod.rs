@@ -89,6 +89,8 @@ impl TapPort {
 
     /// Plugs the cable in or out, and brings the interface up if that is asked.
     fn change_link(&mut self, state: LinkState) -> Result<(), Error> {
+        let told = self.told("listening for events");
+        self.watch.hear(&self.interface).map_err(told)?;
         let carrier = libc::c_int::from(state == LinkState::Up);
         let set = self.slots[0].file().set_carrier(carrier);
         set.map_err(self.told("setting its carrier"))?;
@@ -96,7 +98,7 @@ impl TapPort {
             let up = self.interface.set_state(LinkState::Up);
             up.map_err(self.told("bringing the interface up"))?;
         }
-        self.watch.changed_link().map_err(self.told("asking for its link"))
+        self.watch.changed_link(&self.interface).map_err(self.told("asking for its link"))
     }
 
     /// Has as many queues in the interface as there are to be received from.
