@@ -25,7 +25,7 @@ pub struct Place {
 /// Where the data of a raw buffer will begin: `headroom` bytes into it.
 ///
 /// # Safety
-/// `object` is a buffer of an [`MbufPool`](crate::MbufPool), taken from its raw pool.
+/// `object` is a buffer of an [`MbufPool`], taken from its raw pool.
 #[inline(always)]
 pub unsafe fn buffer(object: Object, headroom: usize) -> Place {
     // SAFETY: every buffer of such a pool begins with a header.
@@ -38,7 +38,7 @@ pub unsafe fn buffer(object: Object, headroom: usize) -> Place {
 /// Makes a packet of a buffer that has been filled: three stores to its first line.
 ///
 /// # Safety
-/// `object` is a buffer of an [`MbufPool`](crate::MbufPool), taken from its raw pool and given up by
+/// `object` is a buffer of an [`MbufPool`], taken from its raw pool and given up by
 /// the caller; `rearm` is that pool's; `rearm.data_off + rx.data_len <= rearm.buf_len`, those bytes
 /// have been written, and `rx.packet_len == rx.data_len`.
 #[inline(always)]
