@@ -15,7 +15,11 @@ pub const BURST: usize = 64;
 ///
 /// A burst may be told to hold fewer ([`with_limit`](Burst::with_limit)); 32 is the default, as large
 /// as pays for most devices. It is a slice of packets to look at and change; packets in it are
-/// dropped, in bulk, when it is.
+/// dropped, in bulk, when it is. It owns them, so that there is no second one of it:
+///
+/// ```compile_fail,E0599
+/// let twice = linecard_mbuf::Burst::new().clone();
+/// ```
 pub struct Burst {
     packets: [MaybeUninit<Mbuf>; BURST],
     len: u32,

@@ -54,3 +54,8 @@ pub use mbuf::Mbuf;
 pub use meta::{ChecksumStatus, Flags, L4Checksum, Segmentation, TxRequest, USER_BYTES};
 pub use pool::{DATA_ROOM, HEADROOM, MbufPool, MbufPoolBuilder};
 pub use shared::SharedMbuf;
+
+/// The README's example, to be tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

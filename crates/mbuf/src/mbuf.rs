@@ -12,6 +12,33 @@ use core::slice;
 ///
 /// Its bytes are those of its segments in a row; most packets have one. [`data`](Mbuf::data) and
 /// [`data_mut`](Mbuf::data_mut) are the first segment's, where the headers are.
+///
+/// What was given away or dropped is gone, and so are its bytes:
+///
+/// ```compile_fail,E0382
+/// # let pool = linecard_mbuf::MbufPool::builder("gone").size(8).build().unwrap();
+/// # let mut burst = linecard_mbuf::Burst::new();
+/// let packet = pool.alloc().unwrap();
+/// burst.push(packet).unwrap();
+/// packet.len();                           // moved into the burst
+/// ```
+/// ```compile_fail,E0382
+/// # let pool = linecard_mbuf::MbufPool::builder("gone").size(8).build().unwrap();
+/// let packet = pool.alloc().unwrap();
+/// drop(packet);
+/// drop(packet);                           // a double free
+/// ```
+/// ```compile_fail,E0505
+/// # let pool = linecard_mbuf::MbufPool::builder("gone").size(8).build().unwrap();
+/// let packet = pool.alloc().unwrap();
+/// let bytes = packet.data();
+/// drop(packet);
+/// assert!(bytes.is_empty());              // a use after free
+/// ```
+/// ```compile_fail,E0599
+/// # let pool = linecard_mbuf::MbufPool::builder("gone").size(8).build().unwrap();
+/// let twice = pool.alloc().unwrap().clone();
+/// ```
 #[repr(transparent)]
 pub struct Mbuf {
     header: NonNull<Header>,

@@ -347,6 +347,17 @@ impl Mbuf {
 
     /// The user's metadata, as a type of theirs: plain data of up to [`USER_BYTES`], aligned to 8. It
     /// holds whatever was last in it when a packet is received or allocated.
+    ///
+    /// ```compile_fail,E0277
+    /// # let pool = linecard_mbuf::MbufPool::builder("user").size(8).build().unwrap();
+    /// # let packet = pool.alloc().unwrap();
+    /// packet.user::<std::cell::Cell<u64>>();      // would change under a shared packet
+    /// ```
+    /// ```compile_fail
+    /// # let pool = linecard_mbuf::MbufPool::builder("user").size(8).build().unwrap();
+    /// # let packet = pool.alloc().unwrap();
+    /// packet.user::<[u64; 5]>();                  // too large
+    /// ```
     pub fn user<T: FromBytes + Immutable + KnownLayout>(&self) -> &T {
         const { fits::<T>() }
         // SAFETY: `T` fits, is aligned, and accepts any bytes; they are this packet's, and nothing

@@ -12,6 +12,26 @@ use core::sync::atomic::{Ordering, fence};
 
 /// A packet that several have, counted and read-only: for multicast, capture, retransmission. The
 /// last one to go returns it to its pool.
+///
+/// ```
+/// let pool = linecard_mbuf::MbufPool::builder("shared").size(8).build()?;
+/// let mut packet = pool.alloc().expect("eight are free");
+/// packet.append(4)?.copy_from_slice(b"data");
+/// let shared = packet.share();
+/// let mut other = shared.alias(&pool).expect("seven are free");
+/// other.prepend(1)?[0] = b'#';                // copied first: others have the packet too
+/// assert_eq!((other.data(), shared.data()), (&b"#data"[..], &b"data"[..]));
+/// assert!(shared.try_unshare().is_ok());      // nobody else has it any more
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Nobody writes to it:
+///
+/// ```compile_fail,E0599
+/// # let pool = linecard_mbuf::MbufPool::builder("shared").size(8).build().unwrap();
+/// let mut shared = pool.alloc().unwrap().share();
+/// shared.data_mut();
+/// ```
 pub struct SharedMbuf {
     header: NonNull<Header>,
 }

@@ -60,3 +60,8 @@ pub use mempool::{Home, Mempool};
 pub use object::Object;
 pub use pool::{Pool, Pooled};
 pub use sizing::Needs;
+
+/// The README's example, to be tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

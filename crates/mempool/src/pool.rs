@@ -38,6 +38,12 @@ impl<T: Send> Pool<T> {
     /// `T` borrows nothing: a value may lie in the cache of a thread that outlives the pool, and is
     /// dropped when that thread ends.
     ///
+    /// ```compile_fail,E0597
+    /// use linecard_mempool::{Mempool, Pool};
+    /// let here = 7;
+    /// let pool = Pool::new(Mempool::builder("borrows").size(8), || &here);
+    /// ```
+    ///
     /// # Errors
     /// As [`Builder::build`].
     pub fn new(builder: Builder, mut make: impl FnMut() -> T) -> Result<Self, Error>
