@@ -30,7 +30,7 @@
 //! A packet that is received, forwarded and sent without offloads touches line 0 only. Receive
 //! writes `rearm` with one store and the rest with three, so that a driver may do so with SIMD.
 //!
-//! In a pool every buffer is plain ([`Kind::Direct`], one segment), so that returning one needs no
+//! In a pool every buffer is plain (direct, one segment), so that returning one needs no
 //! more than a look at `rearm`.
 
 use core::sync::atomic::AtomicU32;
