@@ -117,12 +117,18 @@ impl Mmio {
         Self { base, len, owner: Arc::new(owner) }
     }
 
-    /// A window over a whole mapping of a file: what UIO and VFIO give for a BAR.
-    pub fn over(map: memmap2::MmapRaw) -> Option<Self> {
+    /// A window over a whole mapping of a file: what UIO and VFIO give for a BAR. `None` if it does
+    /// not begin on a multiple of 8.
+    ///
+    /// # Safety
+    ///
+    /// The mapping is for reading and writing, and of device memory: no Rust program holds it as
+    /// memory of its own.
+    pub unsafe fn over(map: memmap2::MmapRaw) -> Option<Self> {
         let (base, len) = (NonNull::new(map.as_mut_ptr())?, map.len());
-        // SAFETY: the mapping is page-aligned, `len` bytes long, stays until `map` is dropped,
-        // and MmapRaw gives out raw pointers only.
-        Some(unsafe { Self::keeping(base, len, map) })
+        // SAFETY: the mapping is `len` bytes long and stays until `map` is dropped; the rest is the
+        // caller's promise, but for the alignment, which is looked at.
+        base.cast::<u64>().is_aligned().then(|| unsafe { Self::keeping(base, len, map) })
     }
 
     /// The length in bytes.
@@ -327,7 +333,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn window() -> Mmio {
-        Mmio::over(MmapRaw::from(MmapOptions::new().len(4096).map_anon().unwrap())).unwrap()
+        // SAFETY: anonymous memory that only this window knows.
+        unsafe { Mmio::over(MmapRaw::from(MmapOptions::new().len(4096).map_anon().unwrap())) }
+            .unwrap()
     }
 
     #[test]

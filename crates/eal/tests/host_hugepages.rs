@@ -182,7 +182,8 @@ fn a_file_on_hugetlbfs_never_has_a_name_while_it_is_mapped() {
     let segment = four_pages().backing(Backing::Hugetlbfs(mount.path().into())).map().unwrap();
     assert_eq!(fs::read_dir(mount.path()).unwrap().count(), 0);
     assert_eq!(pool.free(), COUNT - 4);
-    assert!(segment.file().is_some());
+    // SAFETY: only looked at.
+    assert!(unsafe { segment.file() }.is_some());
     drop(segment);
     assert_eq!(pool.free(), COUNT);
 }

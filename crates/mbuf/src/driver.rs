@@ -64,6 +64,16 @@ pub fn into_plain(packet: Mbuf) -> Result<Object, Mbuf> {
     }
 }
 
+/// The packet that an object of [`into_plain`] was.
+///
+/// # Safety
+/// The object is from [`into_plain`] and becomes a packet again once.
+#[inline(always)]
+pub unsafe fn from_plain(object: Object) -> Mbuf {
+    // SAFETY: the caller's promise.
+    unsafe { Mbuf::from_header(object.cast()) }
+}
+
 /// Gives up a packet as an address, to be had back with [`from_address`].
 #[inline(always)]
 pub fn into_address(packet: Mbuf) -> NonNull<u8> {
@@ -85,6 +95,12 @@ impl Mbuf {
     #[inline(always)]
     pub fn place(&self) -> Place {
         place(self.header())
+    }
+
+    /// Where the first buffer goes back to: tells a driver whether its device knows the pool.
+    #[inline(always)]
+    pub fn home(&self) -> linecard_mempool::Home {
+        self.header().home
     }
 
     /// Where each segment's data lies, and how long it is.

@@ -23,20 +23,60 @@ pub(crate) unsafe fn free_one(header: NonNull<Header>) {
     }
 }
 
-/// Returns a packet of several segments, or one with memory from elsewhere.
+/// Returns a packet of several segments, or one with memory from elsewhere; and then the shared
+/// packets that it was the last to show, and so on.
 ///
 /// # Safety
 /// As [`free_one`].
 #[cold]
 #[inline(never)]
 unsafe fn free_chain(first: NonNull<Header>) {
+    let mut dead = Dead(None);
+    // SAFETY: the caller owns the packet, and each that is added has just lost its last sharer.
+    unsafe {
+        dead.add(first);
+        while let Some(packet) = dead.next() {
+            free_segments(packet, &mut dead);
+        }
+    }
+}
+
+/// Packets that nobody has any more, linked through the time stamps that nobody reads any more.
+struct Dead(Option<NonNull<Header>>);
+
+impl Dead {
+    /// # Safety
+    /// The caller owns the packet, and lets go.
+    unsafe fn add(&mut self, mut packet: NonNull<Header>) {
+        let next = self.0.map_or(core::ptr::null_mut(), NonNull::as_ptr);
+        // SAFETY: owned by the caller until now.
+        unsafe { packet.as_mut().timestamp = next.expose_provenance() as u64 };
+        self.0 = Some(packet);
+    }
+
+    fn next(&mut self) -> Option<NonNull<Header>> {
+        let packet = self.0?;
+        // SAFETY: added, and not taken out before.
+        let next = unsafe { packet.as_ref().timestamp } as usize;
+        self.0 = NonNull::new(core::ptr::with_exposed_provenance_mut(next));
+        Some(packet)
+    }
+}
+
+/// Returns the segments of a packet.
+///
+/// # Safety
+/// The caller owns the packet, and lets go.
+unsafe fn free_segments(first: NonNull<Header>, dead: &mut Dead) {
     let mut at = first;
     // SAFETY: a packet has `segs` headers, each but the last with a valid `next`; all are owned.
     unsafe {
         for left in (0..first.as_ref().rearm.segs).rev() {
             let next = if left > 0 { at.as_ref().next } else { core::ptr::null_mut() };
             let header = at.as_mut();
-            detach(header);
+            if let Some(shared) = detach(header) {
+                dead.add(shared);
+            }
             header.rearm.segs = 1;
             header.rearm.kind = Kind::Direct as u8;
             header.home.put_bulk(&[Object::new(at.cast())]);

@@ -264,17 +264,21 @@ impl fmt::Debug for Mbuf {
     }
 }
 
-/// Lets go of memory that is not the buffer's own, so that it can go back to its pool.
+/// Lets go of memory that is not the buffer's own, so that it can go back to its pool. Gives the
+/// shared packet that nobody else has any more, to be freed next.
 ///
 /// # Safety
 /// The segment belongs to a packet that is being freed or has just been copied.
-pub(crate) unsafe fn detach(header: &mut Header) {
+pub(crate) unsafe fn detach(header: &mut Header) -> Option<NonNull<Header>> {
     // SAFETY: the kind says what is attached.
     unsafe {
         match header.rearm.kind {
             k if k == Kind::Alias as u8 => shared::detach(header),
-            k if k == Kind::External as u8 => external::detach(header),
-            _ => {}
+            k if k == Kind::External as u8 => {
+                external::detach(header);
+                None
+            }
+            _ => None,
         }
     }
 }

@@ -23,6 +23,7 @@ pub struct MbufPool {
     raw: Mempool,
     headroom: u16,
     buf_len: u16,
+    iova: IovaMode,
 }
 
 /// A description of a pool. Defaults: 8191 buffers with [`HEADROOM`] and [`DATA_ROOM`].
@@ -115,6 +116,11 @@ impl MbufPool {
     #[inline(always)]
     pub fn rearm(&self, port: u16) -> Rearm {
         Rearm::new(self.buf_len, self.headroom, port)
+    }
+
+    /// How devices address its buffers.
+    pub fn iova_mode(&self) -> IovaMode {
+        self.iova
     }
 
     /// The name given to it.
@@ -212,7 +218,8 @@ impl MbufPoolBuilder {
         }
         // Between header and canary, only what lies behind the header of a free buffer is watched.
         let raw = self.raw.object_size(HEADER + total).watch(HEADER..HEADER + total).build()?;
-        let pool = MbufPool { raw, headroom: headroom as u16, buf_len: total as u16 };
+        let pool =
+            MbufPool { raw, headroom: headroom as u16, buf_len: total as u16, iova: self.iova };
         pool.write_headers(self.iova)?;
         Ok(pool)
     }

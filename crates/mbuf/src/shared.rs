@@ -170,14 +170,17 @@ struct Saved {
     shared: SharedMbuf,
 }
 
-/// Lets go of the shared packet and shows the own buffer again.
+/// Lets go of the shared packet and shows the own buffer again. Gives the shared packet if nobody
+/// else has it any more: to be freed next, not within, or packets that alias one another in a long
+/// row would be freed one inside the other.
 ///
 /// # Safety
 /// The segment is an alias.
-pub(crate) unsafe fn detach(header: &mut Header) {
+pub(crate) unsafe fn detach(header: &mut Header) -> Option<NonNull<Header>> {
     // SAFETY: `alias_one` left it there.
     let saved = unsafe { Header::own_buffer(header).cast::<Saved>().read_unaligned() };
     restore(header, saved.iova, saved.buf_len);
+    saved.shared.let_go()
 }
 
 /// Shows the own buffer again.
@@ -215,12 +218,28 @@ impl Clone for SharedMbuf {
     }
 }
 
-impl Drop for SharedMbuf {
-    fn drop(&mut self) {
+impl SharedMbuf {
+    /// Counts down; whether we were the last.
+    fn count_down(&self) -> bool {
         // Release pairs with the Acquire fence of who counts down last.
-        if self.header().refs.fetch_sub(1, Ordering::Release) == 1 {
+        let last = self.header().refs.fetch_sub(1, Ordering::Release) == 1;
+        if last {
             // Acquire pairs with the Release above: all reading is over.
             fence(Ordering::Acquire);
+        }
+        last
+    }
+
+    /// Gives up a share; the packet, if it was the last.
+    fn let_go(self) -> Option<NonNull<Header>> {
+        let this = ManuallyDrop::new(self);
+        this.count_down().then_some(this.header)
+    }
+}
+
+impl Drop for SharedMbuf {
+    fn drop(&mut self) {
+        if self.count_down() {
             // SAFETY: nobody else has it.
             unsafe { free::free_one(self.header) }
         }

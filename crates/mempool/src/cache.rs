@@ -33,6 +33,8 @@ pub(crate) struct Cache {
 #[derive(Clone, Debug)]
 struct Line([Cell<Object>; 8]);
 
+const _: () = assert!(size_of::<Line>() == 8 * size_of::<Object>());
+
 impl Cache {
     /// An empty cache. `filler` is any object of the pool; the array wants a value.
     pub(crate) fn new(size: usize, filler: Object) -> Self {

@@ -14,14 +14,16 @@ use core::ptr::NonNull;
 /// gone.
 pub struct Pool<T: Send> {
     raw: Mempool,
-    values: PhantomData<T>,
+    /// Invariant: a value put in under a shorter lifetime would outlive it in here.
+    values: PhantomData<fn(T) -> T>,
 }
 
 /// A value on loan from a [`Pool`]; dropping it returns it.
 pub struct Pooled<T: Send> {
     object: Object,
     home: Home,
-    value: PhantomData<T>,
+    /// Invariant, as the pool is.
+    value: PhantomData<fn(T) -> T>,
 }
 
 /// # Safety
@@ -42,6 +44,19 @@ impl<T: Send> Pool<T> {
     /// use linecard_mempool::{Mempool, Pool};
     /// let here = 7;
     /// let pool = Pool::new(Mempool::builder("borrows").size(8), || &here);
+    /// ```
+    ///
+    /// Nor can a pool be taken for one of values that live shorter:
+    ///
+    /// ```compile_fail,E0597
+    /// use linecard_mempool::{Mempool, Pool};
+    /// let pool: Pool<&'static str> = Pool::new(Mempool::builder("words").size(1), || "word").unwrap();
+    /// {
+    ///     let short = String::from("short");
+    ///     let same: Pool<&str> = pool.clone();
+    ///     *same.take().unwrap() = &short;
+    /// }
+    /// println!("{}", *pool.take().unwrap());
     /// ```
     ///
     /// # Errors

@@ -53,13 +53,13 @@ fn forget_recent() {
 /// pool or ends the thread.
 #[inline(always)]
 pub(crate) unsafe fn cache_of(core: &Core) -> Option<&Cache> {
-    if core.cache_size == 0 {
-        return None;
-    }
     RECENT.with(|recent| {
         let first = recent[0].get();
-        let hit = ptr::eq(first.core, core);
-        let cache = if hit { first.cache } else { search(recent, core)? };
+        let cache = match ptr::eq(first.core, core) {
+            true => first.cache,
+            false if core.cache_size == 0 => return None,
+            false => search(recent, core)?,
+        };
         // SAFETY: owned by `OWNED`, which is only taken out of there after `RECENT` forgot it;
         // it is this thread's, and the caller lets go of it before that can happen.
         Some(unsafe { &*cache })

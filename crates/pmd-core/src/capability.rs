@@ -57,6 +57,34 @@ bitflags! {
     }
 }
 
+/// Which numbers of descriptors a queue may have, between the least and the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Multiples of this.
+    MultipleOf(usize),
+    /// Powers of two: split virtqueues (virtio 1.2 §2.7).
+    PowerOfTwo,
+}
+
+impl Step {
+    /// Whether `n` is allowed.
+    pub fn allows(self, n: usize) -> bool {
+        match self {
+            Step::MultipleOf(of) => n.is_multiple_of(of),
+            Step::PowerOfTwo => n.is_power_of_two(),
+        }
+    }
+}
+
+impl core::fmt::Display for Step {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Step::MultipleOf(of) => write!(f, "a multiple of {of}"),
+            Step::PowerOfTwo => f.write_str("a power of two"),
+        }
+    }
+}
+
 /// How many descriptors a queue may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
@@ -64,8 +92,8 @@ pub struct Descriptors {
     pub min: usize,
     /// The most.
     pub max: usize,
-    /// What their number is a multiple of.
-    pub multiple: usize,
+    /// Which numbers between are allowed.
+    pub step: Step,
     /// As many if nobody asks.
     pub default: usize,
 }
@@ -73,7 +101,7 @@ pub struct Descriptors {
 impl Descriptors {
     /// Any number up to `max`.
     pub const fn up_to(max: usize, default: usize) -> Self {
-        Descriptors { min: 1, max, multiple: 1, default }
+        Descriptors { min: 1, max, step: Step::MultipleOf(1), default }
     }
 }
 

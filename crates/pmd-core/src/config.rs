@@ -42,6 +42,7 @@ impl RssConfig {
 #[derive(Clone, Debug)]
 pub struct PortConfig {
     pub(crate) pools: Vec<MbufPool>,
+    pub(crate) tx_pools: Vec<MbufPool>,
     pub(crate) rx_queues: usize,
     pub(crate) tx_queues: usize,
     pub(crate) rx_descriptors: Option<usize>,
@@ -58,6 +59,7 @@ impl PortConfig {
     pub fn new(pool: &MbufPool) -> Self {
         PortConfig {
             pools: vec![pool.clone()],
+            tx_pools: Vec::new(),
             rx_queues: 1,
             tx_queues: 1,
             rx_descriptors: None,
@@ -83,8 +85,19 @@ impl PortConfig {
     }
 
     /// A pool for each receive queue, in turn: so that each may lie on its lcore's node.
+    /// An empty list changes nothing.
     pub fn pools(mut self, pools: &[MbufPool]) -> Self {
-        self.pools = pools.to_vec();
+        if !pools.is_empty() {
+            self.pools = pools.to_vec();
+        }
+        self
+    }
+
+    /// Pools besides those received into that packets to be sent may come from. A port whose device
+    /// reads memory by itself makes them known to it (to an IOMMU, to a vhost-user backend), and
+    /// refuses to send from others; ports that copy take packets from anywhere.
+    pub fn tx_pools(mut self, pools: &[MbufPool]) -> Self {
+        self.tx_pools = pools.to_vec();
         self
     }
 
@@ -143,6 +156,11 @@ impl PortConfig {
     /// The pool that receive queue `queue` fills buffers of.
     pub fn pool(&self, queue: usize) -> &MbufPool {
         &self.pools[queue % self.pools.len()]
+    }
+
+    /// Every pool that buffers given to the device may come from.
+    pub fn all_pools(&self) -> impl Iterator<Item = &MbufPool> {
+        self.pools.iter().chain(&self.tx_pools)
     }
 
     /// Descriptors of each receive queue; as many as the port likes unless asked otherwise.
@@ -277,9 +295,9 @@ impl Check<'_> {
     ) -> Result<(), Error> {
         let Some(asked) = asked else { return Ok(()) };
         self.range(what, asked, can.min, can.max)?;
-        if !asked.is_multiple_of(can.multiple) {
+        if !can.step.allows(asked) {
             let port = self.port.into();
-            return Err(Error::Multiple { port, what, asked, of: can.multiple });
+            return Err(Error::Step { port, what, asked, step: can.step });
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub trait Driver: Send {
     /// What only the driver can know to be wrong.
     fn configure(&mut self, config: PortConfig) -> Result<(), Error>;
 
-    /// Starts the device and gives its queues away.
+    /// Starts the device and gives its queues away. May refuse while queues of the last start live.
     ///
     /// # Errors
     /// Why the device did not start; it is stopped then.
@@ -53,7 +53,8 @@ pub trait Driver: Send {
     /// Why the device did not stop in time.
     fn stop(&mut self) -> Result<(), Error>;
 
-    /// The counters of the queues.
+    /// The counters of the queues. Figures that a device clears when they are read are added up by
+    /// the driver behind a `Cell` or a lock of its own: this is called from the control side only.
     fn queue_stats(&self) -> &QueueStats;
 
     /// Counters besides those of the queues, by name.

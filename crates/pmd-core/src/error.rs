@@ -22,17 +22,17 @@ pub enum Error {
         /// What to do about it; empty or starts with a semicolon.
         hint: String,
     },
-    /// A number that is no multiple of what it must be.
-    #[error("{port}: {what} {asked}: take a multiple of {of}")]
-    Multiple {
+    /// A number between those allowed that is not allowed itself.
+    #[error("{port}: {what} {asked}: take {step}")]
+    Step {
         /// Which port.
         port: String,
         /// Which number.
         what: &'static str,
         /// What was asked for.
         asked: usize,
-        /// What it must be a multiple of.
-        of: usize,
+        /// What it must be.
+        step: crate::Step,
     },
     /// Offloads that the port does not have.
     #[error("{port}: no {missing} here: this port offers {offered}")]

@@ -54,7 +54,7 @@ mod tap;
 #[doc(hidden)]
 pub mod testing;
 
-pub use capability::{Capabilities, Descriptors, RssCapabilities, RxOffloads, TxOffloads};
+pub use capability::{Capabilities, Descriptors, RssCapabilities, RxOffloads, Step, TxOffloads};
 pub use config::{PortConfig, RssConfig, RssHash};
 pub use control::{
     AllMulticast, Duplex, Event, Link, LinkState, Promiscuous, VlanFilter, VlanStrip,

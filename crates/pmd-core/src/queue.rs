@@ -30,7 +30,8 @@ pub trait RxQueue: Send {
 
     /// Makes the queue tell when something arrives. `None` if it cannot.
     ///
-    /// Arm, poll once more, then sleep: what arrived before arming is not told of.
+    /// Arm, poll once more, then sleep: what arrived before arming is not told of. It is the same
+    /// file each time, so that it can be put into an epoll set once.
     fn arm(&mut self) -> Option<WakeUp<'_>> {
         None
     }
@@ -43,6 +44,10 @@ pub trait TxQueue: Send {
     /// Takes from the front of `burst` what can be queued for sending, and leaves the rest there;
     /// says how many it took. Never waits. What is left is still the caller's: to offer again, or to
     /// drop, which is then the caller's choice.
+    ///
+    /// A packet that can never be sent (too long, from a pool that the device was not told of, asking
+    /// for an offload that was not configured and that the port cannot do in software) would block
+    /// all behind it: it is taken, dropped, and counted in `tx_errors`.
     fn send(&mut self, burst: &mut Burst) -> usize;
 
     /// Returns buffers that the device has sent to their pools; says how many. `send` does it too, in
@@ -105,7 +110,8 @@ impl fmt::Debug for Queues {
 }
 
 /// Tells the queues of a port in software that it has been stopped: the port holds one end, each
-/// queue a clone.
+/// queue a clone. A port on a device needs more: its queues disable their rings in the device before
+/// their memory goes, and it refuses to start while queues of the last start live.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<AtomicBool>);
 

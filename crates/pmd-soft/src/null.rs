@@ -98,6 +98,8 @@ impl Driver for NullPort {
     }
 
     fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
+        // `Port` has checked it; what `NullRx` does with buffers leans on it, so not on trust.
+        config.check(&self.info.name, &self.info.capabilities)?;
         self.config = Some(config);
         Ok(())
     }

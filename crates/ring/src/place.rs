@@ -15,7 +15,8 @@ use core::ptr::NonNull;
 /// # Safety
 /// From `base`, `len` bytes are readable and writable until the value is dropped, moving the value
 /// does not move them, and nothing but rings of one type (in this process or others that map the
-/// same memory) touches them while the value lives.
+/// same memory) touches them while the value lives; and no ring is created in them
+/// while another ring, or a handle of one, over the same memory lives.
 pub unsafe trait Memory: Send + Sync + 'static {
     /// The first byte.
     fn base(&self) -> NonNull<u8>;

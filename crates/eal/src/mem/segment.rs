@@ -88,7 +88,12 @@ impl Segment {
 
     /// The file that backs it and where in the file it starts, to share with another process;
     /// `None` for anonymous memory.
-    pub fn file(&self) -> Option<(BorrowedFd<'_>, u64)> {
+    ///
+    /// # Safety
+    ///
+    /// Through the descriptor, its copies, and what others do with it, nothing is written to the
+    /// memory that its owner does not allow: a pool's objects, say, only as their holders would.
+    pub unsafe fn file(&self) -> Option<(BorrowedFd<'_>, u64)> {
         self.file.as_ref().map(|file| (file.as_fd(), 0))
     }
 

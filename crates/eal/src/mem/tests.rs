@@ -31,7 +31,8 @@ fn every_backing_gives_writable_memory() {
             segment.base().add(segment.len() - 1).write(2);
         }
         assert_eq!((bytes(&segment)[0], *bytes(&segment).last().unwrap()), (1, 2));
-        assert_eq!(segment.file().is_some(), backing == Backing::Memfd);
+        // SAFETY: only looked at.
+        assert_eq!(unsafe { segment.file() }.is_some(), backing == Backing::Memfd);
     }
 }
 
@@ -41,7 +42,8 @@ fn the_file_shows_what_is_written_to_the_segment() {
     let segment = small(4096).map().unwrap();
     // SAFETY: byte 7 is within the segment, and nobody else has it.
     unsafe { segment.base().add(7).write(42) };
-    let (fd, offset) = segment.file().unwrap();
+    // SAFETY: the memory is this test's alone.
+    let (fd, offset) = unsafe { segment.file() }.unwrap();
     let file = std::fs::File::from(fd.try_clone_to_owned().unwrap());
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset + 7).unwrap();

@@ -8,7 +8,7 @@ use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
 use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
-use pcap_file::{DataLink, TsResolution};
+use pcap_file::{DataLink, Endianness, TsResolution};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -107,13 +107,14 @@ impl Format {
             snaplen: SNAPLEN,
             datalink: DataLink::ETHERNET,
             ts_resolution: TsResolution::NanoSecond,
+            endianness: Endianness::native(),
             ..PcapHeader::default()
         };
         Ok(Format::Pcap(PcapWriter::with_header(file, header)?))
     }
 
     fn pcapng(file: Shared) -> Result<Self, pcap_file::PcapError> {
-        let mut writer = PcapNgWriter::new(file)?;
+        let mut writer = PcapNgWriter::with_endianness(file, Endianness::native())?;
         writer.write_pcapng_block(InterfaceDescriptionBlock {
             linktype: DataLink::ETHERNET,
             snaplen: SNAPLEN,

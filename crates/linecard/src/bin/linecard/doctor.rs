@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, OpenError> {
         findings.push(jitter(Duration::from_millis(options.jitter_ms)));
     }
     if options.json {
-        println!("{}", serde_json::json!({ "findings": findings }));
+        crate::tell!("{}", serde_json::json!({ "findings": findings }));
     } else {
         print(&findings);
     }
@@ -90,11 +90,11 @@ fn print(findings: &[Finding]) {
         };
         all.add_row([mark, finding.what, &finding.found]);
     }
-    println!("{all}");
+    crate::tell!("{all}");
     for finding in findings.iter().filter(|finding| !finding.mend.is_empty()) {
         let when = if finding.reboot { ", then reboot" } else { "" };
-        println!("{} (as root{when}):", finding.what);
-        finding.mend.iter().for_each(|command| println!("    {command}"));
+        crate::tell!("{} (as root{when}):", finding.what);
+        finding.mend.iter().for_each(|command| crate::tell!("    {command}"));
     }
 }
 
@@ -132,7 +132,9 @@ fn transparent() -> Finding {
             let mend = format!("echo madvise > {enabled}");
             Finding::new(what, State::Better, "off: no fall back from huge pages", &[&mend])
         }
-        mode => Finding::ok(what, format!("{mode:?}").to_lowercase()),
+        ThpMode::Always => Finding::ok(what, "wherever they fit"),
+        ThpMode::OnAdvice => Finding::ok(what, "where a program asks for them, as linecard does"),
+        ThpMode::Unknown => Finding::ok(what, "not in this kernel"),
     }
 }
 

@@ -1,5 +1,14 @@
 //! The `linecard` program: forward packets, look at ports, see what a machine lacks.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
+#![expect(clippy::print_stderr, reason = "a program prints")]
+
+/// Prints a line for whoever listens: a reader that has gone away is no reason to fail.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
+use tell;
 
 mod doctor;
 mod fwd;

@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, OpenError> {
         json!({ "ports": opened.iter().map(|port| describe(port.info())).collect::<Vec<_>>() })
     };
     if options.json {
-        println!("{value}");
+        crate::tell!("{value}");
     } else if options.ports.is_empty() {
         print_kinds();
         print_interfaces();
@@ -75,7 +75,7 @@ fn interface(path: &Path) -> Value {
 
 fn describe(info: &PortInfo) -> Value {
     let can = &info.capabilities;
-    let descriptors = |d: linecard::pmd::Descriptors| json!({ "min": d.min, "max": d.max, "multiple": d.multiple, "default": d.default });
+    let descriptors = |d: linecard::pmd::Descriptors| json!({ "min": d.min, "max": d.max, "step": d.step.to_string(), "default": d.default });
     let names = |names: Vec<(&'static str, ())>| names.iter().map(|n| n.0).collect::<Vec<_>>();
     let rx: Vec<_> =
         can.rx_offloads.iter_names().map(|(name, _): (_, RxOffloads)| (name, ())).collect();
@@ -106,7 +106,7 @@ fn print_kinds() {
         let keys: Vec<_> = kind.keys.iter().map(|(key, what)| format!("{key}: {what}")).collect();
         kinds.add_row([kind.name.to_owned(), kind.what.to_owned(), keys.join("\n")]);
     }
-    println!("{kinds}");
+    crate::tell!("{kinds}");
 }
 
 fn print_interfaces() {
@@ -120,7 +120,7 @@ fn print_interfaces() {
         let cells = ["name", "mac", "mtu", "state", "driver", "spec"];
         table.add_row(cells.map(|key| text(&i[key])));
     }
-    println!("{table}");
+    crate::tell!("{table}");
 }
 
 fn print_ports(value: &Value) {
@@ -130,7 +130,7 @@ fn print_ports(value: &Value) {
         {
             table.add_row([key.clone(), plain(value)]);
         }
-        println!("{table}");
+        crate::tell!("{table}");
     }
 }
 

@@ -18,7 +18,7 @@ use linecard::pmd::{Port, Started};
 use modes::Mode;
 use report::{LcoreReport, PoolReport, PortReport, Rates, Report, Total};
 use setup::{Running, Work};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -250,7 +250,11 @@ impl Session<'_> {
         let warnings = Warning::of(self.topology, self.map);
         let report = Report {
             duration_s: outcomes.seconds,
-            mode: self.options.mode.to_possible_value().map_or_else(String::new, |v| v.get_name().into()),
+            mode: self
+                .options
+                .mode
+                .to_possible_value()
+                .map_or_else(String::new, |v| v.get_name().into()),
             bench: self.options.ports.is_empty(),
             ports: outcomes.ports,
             lcores: outcomes.lcores,
@@ -269,10 +273,10 @@ impl Session<'_> {
     /// Prints the report; success means that nothing failed and every buffer came back.
     fn tell(&self, (report, errors): &(Report, Vec<String>)) -> Result<ExitCode, OpenError> {
         if self.options.json {
-            println!("{}", serde_json::to_string(report)?);
+            writeln!(std::io::stdout(), "{}", serde_json::to_string(report)?)?;
         } else {
             report.print();
-            report.warnings.iter().for_each(|warning| println!("note: {warning}"));
+            report.warnings.iter().for_each(|warning| crate::tell!("note: {warning}"));
         }
         errors.iter().for_each(|error| eprintln!("linecard: {error}"));
         let leaked: usize = report.pools.iter().map(|pool| pool.leaked).sum();

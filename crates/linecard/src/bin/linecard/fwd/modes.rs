@@ -48,11 +48,13 @@ pub(crate) struct Context {
     /// Frame length of generated packets, without the checksum of the wire.
     pub(crate) frame: usize,
     generated: u32,
+    /// A packet of several segments in one piece.
+    scratch: Vec<u8>,
 }
 
 impl Context {
     pub(crate) fn new(mode: Mode, mac: MacAddr, pool: MbufPool, frame: usize) -> Self {
-        Context { mode, mac, pool, frame, generated: 0 }
+        Context { mode, mac, pool, frame, generated: 0, scratch: Vec::new() }
     }
 
     /// Works on the packets of a burst from `new` on; some modes take packets out or put others in.
@@ -63,7 +65,9 @@ impl Context {
             Mode::Mac => burst[new..].iter_mut().for_each(|p| set_source(p, self.mac)),
             Mode::Macswap => burst[new..].iter_mut().for_each(swap_macs),
             Mode::FiveTupleSwap => burst[new..].iter_mut().for_each(swap_five),
-            Mode::Csum => burst[new..].iter_mut().for_each(fill_checksums),
+            Mode::Csum => {
+                burst[new..].iter_mut().for_each(|p| fill_checksums(p, &mut self.scratch));
+            }
             Mode::Rxonly => burst.clear(),
             Mode::Txonly => self.replace(burst, new, 1),
             Mode::Flowgen => self.replace(burst, new, 1024),
@@ -154,16 +158,22 @@ fn swap(data: &mut [u8], at: usize, n: usize) {
     }
 }
 
-/// What cannot be filled in (a fragment, a protocol without a checksum) is left alone.
-fn fill_checksums(packet: &mut Mbuf) {
-    // They cover all segments: a packet of several is put into one, where that has the room.
-    if packet.segment_count() > 1 && packet.linearize().is_err() {
-        return;
+/// Checksums cover all segments: a packet of several is gathered in `scratch` for that.
+fn fill_checksums(packet: &mut Mbuf, scratch: &mut Vec<u8>) {
+    if packet.segment_count() == 1 {
+        return fill(packet.data_mut());
     }
-    let data = packet.data_mut();
-    let layers = parse(data).outer;
-    let _ = checksum::fill_ipv4(data, &layers);
-    let _ = checksum::fill_l4(data, &layers);
+    scratch.resize(packet.len(), 0);
+    packet.copy_to(0, scratch);
+    fill(scratch);
+    packet.copy_from(0, scratch);
+}
+
+/// What cannot be filled in (a fragment, a protocol without a checksum) is left alone.
+fn fill(frame: &mut [u8]) {
+    let layers = parse(frame).outer;
+    let _ = checksum::fill_ipv4(frame, &layers);
+    let _ = checksum::fill_l4(frame, &layers);
 }
 
 /// Turns a request into its answer; says whether it was one.

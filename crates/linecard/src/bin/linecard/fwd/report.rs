@@ -92,7 +92,7 @@ impl Report {
             let cells = [p.name.clone(), p.kind.to_owned()];
             ports.add_row(cells.into_iter().chain(numbers.map(|n| n.to_string())));
         }
-        println!("{ports}");
+        crate::tell!("{ports}");
         let heads = ["lcore", "cpu", "packets", "cycles/packet", "average burst", "busy"];
         let mut lcores = table(&heads, 2);
         for l in &self.lcores {
@@ -105,13 +105,17 @@ impl Report {
                 format!("{:.0} %", l.busy * 100.0),
             ]);
         }
-        println!("{lcores}");
+        crate::tell!("{lcores}");
         for pool in &self.pools {
             let (size, back) = (pool.size, pool.available);
-            println!("pool {}: {back} of {size} buffers back, {} leaked", pool.name, pool.leaked);
+            crate::tell!(
+                "pool {}: {back} of {size} buffers back, {} leaked",
+                pool.name,
+                pool.leaked
+            );
         }
         let (packets, seconds, mpps) = (self.total.packets, self.duration_s, self.total.mpps);
-        println!("{packets} packets in {seconds:.2} s: {mpps:.3} Mpps");
+        crate::tell!("{packets} packets in {seconds:.2} s: {mpps:.3} Mpps");
     }
 }
 
@@ -158,10 +162,10 @@ impl Rates {
         }
         let _ = self.hz;
         if terminal && self.lines > 0 {
-            print!("\x1b[{}A\x1b[J", self.lines);
+            lines[0].insert_str(0, &format!("\x1b[{}A\x1b[J", self.lines));
         }
         self.lines = lines.len();
-        lines.iter().for_each(|line| println!("{line}"));
+        lines.iter().for_each(|line| crate::tell!("{line}"));
     }
 }
 
