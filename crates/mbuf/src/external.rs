@@ -12,16 +12,16 @@ pub struct ExternalBuffer {
     base: NonNull<u8>,
     len: u16,
     iova: u64,
-    release: Release,
+    release: OnRelease,
 }
 
 // SAFETY: nobody else uses the bytes, by the contract of `new`, and the release may be called anywhere.
 unsafe impl Send for ExternalBuffer {}
 
 /// What to call when the memory is let go of: dropping this calls it.
-struct Release(Option<Box<dyn FnOnce() + Send>>);
+struct OnRelease(Option<Box<dyn FnOnce() + Send>>);
 
-impl Drop for Release {
+impl Drop for OnRelease {
     fn drop(&mut self) {
         if let Some(release) = self.0.take() {
             release();
@@ -43,7 +43,7 @@ impl ExternalBuffer {
         iova: u64,
         release: impl FnOnce() + Send + 'static,
     ) -> Self {
-        ExternalBuffer { base, len, iova, release: Release(Some(Box::new(release))) }
+        ExternalBuffer { base, len, iova, release: OnRelease(Some(Box::new(release))) }
     }
 
     /// Gives a vector's bytes away for as long as a packet shows them.
@@ -71,7 +71,7 @@ impl fmt::Debug for ExternalBuffer {
 struct Saved {
     iova: u64,
     buf_len: u16,
-    release: Release,
+    release: OnRelease,
 }
 
 impl Mbuf {

@@ -1,3 +1,4 @@
+//! What the kernel says, and what it should not.
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,4 @@
+//! Offloads asked for, and done in software.
 use super::*;
 use crate::vnet::{self, VNET, VnetHdr};
 use linecard_mbuf::{ChecksumStatus, L4Checksum, Mbuf, MbufPool, Segmentation, TxRequest};
