@@ -2,7 +2,7 @@
 
 use linecard_pmd_core::conformance::{self, Bed, Wire};
 use linecard_pmd_core::{Opened, Port};
-use linecard_pmd_soft::{NullOptions, NullPort, PcapOptions, PcapPort, Repeat, RingPort};
+use linecard_pmd_soft::{Frames, NullOptions, NullPort, PcapOptions, PcapPort, Repeat, RingPort};
 
 struct On<F>(F, Wire);
 
@@ -28,6 +28,21 @@ fn a_null_port_conforms_as_a_sink() {
 #[test]
 fn a_null_port_conforms_as_a_source() {
     conformance::run(&mut On(null, Wire::Source));
+}
+
+#[test]
+fn a_null_port_of_copies_conforms() {
+    let options = NullOptions::new("null0").frames(Frames::Copies(vec![7; 200]));
+    let open = || Port::open(NullPort::open(options.clone()).expect("200-byte frames"));
+    conformance::run(&mut On(open, Wire::Source));
+    conformance::run(&mut On(open, Wire::Nowhere));
+}
+
+#[test]
+fn a_null_port_without_frames_conforms_as_a_sink() {
+    let options = NullOptions::new("null0").frames(Frames::None);
+    let open = || Port::open(NullPort::open(options.clone()).expect("no frames"));
+    conformance::run(&mut On(open, Wire::Nowhere));
 }
 
 #[test]
