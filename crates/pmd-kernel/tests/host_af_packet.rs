@@ -142,13 +142,13 @@ fn tcp_passes(ring: RxRing, configure: fn(&MbufPool) -> PortConfig, least: f64) 
 #[test]
 #[ignore = "host level: cargo xtask test host"]
 fn ping_and_tcp_pass_through_rings_of_frames() {
-    tcp_passes(RxRing::Frames, |pool| PortConfig::new(pool), 1e8);
+    tcp_passes(RxRing::Frames, PortConfig::new, 1e8);
 }
 
 #[test]
 #[ignore = "host level: cargo xtask test host"]
 fn ping_and_tcp_pass_through_rings_of_blocks() {
-    tcp_passes(RxRing::Blocks, |pool| PortConfig::new(pool), 1e8);
+    tcp_passes(RxRing::Blocks, PortConfig::new, 1e8);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn large_tcp_frames_pass_through_rings_of_blocks() {
 #[test]
 #[ignore = "host level: cargo xtask test host"]
 fn checksums_are_right_behind_the_ports() {
-    let Some(bed) = between(RxRing::Frames, |pool| PortConfig::new(pool)) else { return };
+    let Some(bed) = between(RxRing::Frames, PortConfig::new) else { return };
     if !needs(&[Need::Tool("tcpdump"), Need::Tool("tshark")]) {
         return;
     }
@@ -235,7 +235,7 @@ fn frames_larger_than_a_slot_pass_whole() {
         let config = PortConfig::new(&pool).rx_offloads(RxOffloads::SCATTER);
         let (port, mut queues) = cable.start(cable.options().rx_ring(ring), config);
         for len in [60, 1514, 2047, 2048, 2049, 9014, 16_300, 16_400, 40_000, 65_014] {
-            let mut frame: Vec<u8> = (0..len).map(|i| (i * 7 >> 3) as u8).collect();
+            let mut frame: Vec<u8> = (0..len).map(|i| ((i * 7) >> 3) as u8).collect();
             frame[..14].copy_from_slice(b"\xFF\xFF\xFF\xFF\xFF\xFF\x02lc\0\0\x01\x88\xB5");
             let mut burst = Burst::new();
             burst.push(packet(&pool, &frame)).expect("room");

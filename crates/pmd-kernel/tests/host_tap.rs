@@ -128,7 +128,7 @@ fn joined(configure: fn(&MbufPool) -> PortConfig) -> Option<(Netns, Netns, Joine
 #[test]
 #[ignore = "host level: cargo xtask test host"]
 fn ping_and_tcp_pass_through_two_taps() {
-    let Some((left, right, joined)) = joined(|pool| PortConfig::new(pool)) else { return };
+    let Some((left, right, joined)) = joined(PortConfig::new) else { return };
     assert!(ping(&left, "198.51.100.2", 5).expect("ping runs").is_lossless());
     let _server = Server::start(&right).expect("iperf3 serves");
     let sent = iperf::send(&left, "198.51.100.2", Load::Tcp, 1).expect("iperf3 sends");

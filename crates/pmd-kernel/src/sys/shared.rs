@@ -65,7 +65,7 @@ impl SharedArea {
         let place = self.place(at, 4)?.cast::<AtomicU32>();
         // SAFETY: four bytes of the area, aligned as just checked; every access to a status word, by
         // the kernel too, is atomic.
-        place.is_aligned().then(|| unsafe { place.as_ref() })
+        if place.is_aligned() { Some(unsafe { place.as_ref() }) } else { None }
     }
 
     /// The status word at `at`: 0 if there is none. What the kernel wrote before it is seen.
