@@ -33,3 +33,8 @@ pub use linecard_pmd_kernel as kernel;
 #[cfg(feature = "soft")]
 pub use linecard_pmd_soft as soft;
 pub use linecard_ring as ring;
+
+/// The README's example, to be tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -66,3 +66,8 @@ pub use port::{Configured, Opened, Port, Refused, Started, State};
 pub use queue::{Gate, Path, Queues, RxQueue, TxQueue, WakeUp};
 pub use stats::{Counter, PortStats, QueueStats, RxCounters, TxCounters};
 pub use tap::{TapCounters, TapPoint, Tapped, tap};
+
+/// The README's example, to be tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

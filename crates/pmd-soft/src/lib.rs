@@ -53,3 +53,8 @@ pub(crate) fn mac_for(name: &str) -> MacAddr {
     let [a, b, c, d, e, ..] = hash.to_le_bytes();
     MacAddr([0x02, a, b, c, d, e])
 }
+
+/// The README's example, to be tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
