@@ -1,4 +1,48 @@
 //! TAP and AF_PACKET ports: the way into and out of the Linux kernel.
+//!
+//! * **[`TapPort`]** makes an interface: what the kernel sends on it is received, and what is sent is
+//!   received by the kernel.
+//! * **[`AfPacketPort`]** sits on an interface that is there, a NIC's or a `veth`'s.
+//! * **Frames are as a wire would carry them**, unless you ask for less: checksums that the kernel has
+//!   left out are filled in, large frames are cut, VLAN tags are put back. Asked for
+//!   [`L4_CHECKSUM`] or [`LRO`], packets come as the kernel has them, and say what is left to do; a
+//!   port that sends them on does it, or has the kernel do it.
+//! * **Nothing is left behind**, not by `kill -9`: interfaces, promiscuous mode and addresses go with
+//!   the process.
+//! * The kernel is not trusted with memory: what it writes into a ring is checked against its bounds.
+//!
+//! ```no_run
+//! use linecard_mbuf::{Burst, MbufPool};
+//! use linecard_pmd_core::{Port, PortConfig};
+//! use linecard_pmd_kernel::{AfPacketOptions, AfPacketPort, TapOptions, TapPort};
+//!
+//! // What comes in at veth0 goes to the kernel through lc0, and the other way round.
+//! let pool = MbufPool::builder("packets").build()?;
+//! let tap = Port::open(TapPort::open(TapOptions::new("lc0"))?);
+//! let wire = Port::open(AfPacketPort::open(AfPacketOptions::new("veth0"))?);
+//! let (_tap, mut tap) = tap.configure(PortConfig::new(&pool))?.start()?;
+//! let (_wire, mut wire) = wire.configure(PortConfig::new(&pool))?.start()?;
+//! let mut burst = Burst::new();
+//! loop {
+//!     wire.rx[0].receive(&mut burst);
+//!     tap.tx[0].send(&mut burst);
+//!     burst.clear();                              // what could not be sent is dropped
+//!     tap.rx[0].receive(&mut burst);
+//!     wire.tx[0].send(&mut burst);
+//!     burst.clear();
+//! }
+//! # #[expect(unreachable_code, reason = "the loop has no end")]
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Modules
+//!
+//! [`tap`] and [`af_packet`] are the ports; `offload` translates between the kernel's
+//! `virtio_net_hdr` (`vnet`) and packets' metadata, and cuts large frames; `netlink` tells what
+//! happens to an interface; `sys` is the system calls, and all of the crate's `unsafe`.
+//!
+//! [`L4_CHECKSUM`]: linecard_pmd_core::RxOffloads::L4_CHECKSUM
+//! [`LRO`]: linecard_pmd_core::RxOffloads::LRO
 
 pub mod af_packet;
 mod gather;

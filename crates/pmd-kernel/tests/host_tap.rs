@@ -208,6 +208,7 @@ fn an_interface_that_is_removed_stops_its_queues_and_nothing_else() {
     netns.ip("link delete lc0").run().expect("ip obeys");
     let mut burst = Burst::new();
     assert_eq!(queues.rx[0].receive(&mut burst), 0);
+    assert!(queues.rx[0].is_finished());
     burst.push(packet(&pool, &[0; 60])).expect("room");
     assert_eq!((queues.tx[0].send(&mut burst), burst.len()), (0, 1));
     port.stop().expect("a port that is gone stops");

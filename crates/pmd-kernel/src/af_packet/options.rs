@@ -31,6 +31,10 @@ pub enum Qdisc {
 }
 
 /// Which receive ring the kernel fills.
+///
+/// Measured through two ports between two `veth` pairs, 2 cores, Linux 6.18: a ping takes 0.03 ms with
+/// frames, and up to 1.9 ms with blocks, as the kernel holds a block back that is not full; TCP passes
+/// as fast with either (3.2 and 3.3 Gb/s, cut; 9.9 and 11.5 Gb/s, large).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RxRing {
     /// `TPACKET_V2`: a slot a frame, seen at once.

@@ -46,6 +46,11 @@ impl TapRx {
         TapRx { file, pool, posted, buffers, port, asked, counters, gate, gone: Gate::new() }
     }
 
+    /// Whether anything may come: the port runs, and its interface is there.
+    fn is_on(&self) -> bool {
+        self.gate.is_open() && self.gone.is_open()
+    }
+
     /// Has buffers for a frame; fewer than wanted if the pool has no more, none if it has none.
     #[inline]
     fn post(&mut self) -> usize {
@@ -146,7 +151,7 @@ impl TapRx {
 impl RxQueue for TapRx {
     fn receive(&mut self, burst: &mut Burst) -> usize {
         let (mut packets, mut bytes) = (0, 0);
-        while self.gate.is_open() && !burst.is_full() {
+        while self.is_on() && !burst.is_full() {
             match self.next() {
                 None => break,
                 Some(None) => {}
@@ -160,7 +165,7 @@ impl RxQueue for TapRx {
         }
         if packets > 0 {
             self.counters.received(packets, bytes);
-        } else if !self.gate.is_open() {
+        } else if !self.is_on() {
             self.posted.clear();
         }
         packets
@@ -169,6 +174,10 @@ impl RxQueue for TapRx {
     fn path(&self) -> Path {
         let call = if self.buffers == 1 { "read" } else { "readv" };
         Path { name: call, reason: "one call a frame: a TAP has no ring to share".into() }
+    }
+
+    fn is_finished(&self) -> bool {
+        !self.gone.is_open()
     }
 
     fn arm(&mut self) -> Option<WakeUp<'_>> {
