@@ -2,7 +2,7 @@
 
 use crate::{Outcome, PATIENCE, PROGRAM, forwarder, stop};
 use linecard_testbed::netns::{Netns, Veth};
-use linecard_testbed::programs::capture::{Capture, tshark_complaints, tshark_fields};
+use linecard_testbed::programs::capture::{Capture, tshark_complaints};
 use linecard_testbed::programs::iperf::{self, Load, Server};
 use linecard_testbed::programs::{Program, ProgramError, Running, ping};
 use linecard_testbed::{Need, needs};
@@ -118,14 +118,14 @@ impl Bridge {
         let captured = capture.stop()?;
         assert!(captured.packets > 100, "{captured:?}");
         drop(server);
-        let own = format!("ip.src == {FAR}");
-        let theirs = format!("ip.dst == {FAR}");
-        // What the far kernel sends itself shows checksums that its interface fills in.
-        let bad = format!("{theirs} && tcp.checksum.status == 0");
-        let bad = fields_with_checks(&file, &bad)?;
+        // Only what arrives: the far kernel's own checksums are filled in by its interface, later.
+        let with = |status| {
+            let filter = format!("ip.dst == {FAR} && tcp.checksum.status == {status}");
+            packets_with_checks(&file, &filter)
+        };
+        let (bad, good) = (with(0)?, with(1)?);
         assert!(bad.is_empty(), "bad checksums in packets {bad:?}");
-        assert!(!tshark_fields(&file, &theirs, &["frame.number"])?.is_empty());
-        assert!(!tshark_fields(&file, &own, &["frame.number"])?.is_empty());
+        assert!(good.len() > 50, "{} good checksums", good.len());
         for netns in [&self.left, &self.right] {
             assert_eq!(checksum_errors(netns)?, 0, "checksums that the kernel refused");
         }
@@ -133,7 +133,8 @@ impl Bridge {
     }
 }
 
-fn fields_with_checks(file: &std::path::Path, filter: &str) -> Result<Vec<String>, ProgramError> {
+/// The numbers of the packets that match, with TCP checksums verified.
+fn packets_with_checks(file: &std::path::Path, filter: &str) -> Result<Vec<String>, ProgramError> {
     let program = Program::new("tshark").args(["-n", "-o", "tcp.check_checksum:TRUE", "-r"]);
     let output =
         program.arg(file).args(["-Y", filter, "-T", "fields", "-e", "frame.number"]).run()?;
