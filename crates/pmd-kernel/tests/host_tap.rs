@@ -289,6 +289,43 @@ fn a_persistent_tap_is_attached_to_if_asked_and_stays() {
 
 #[test]
 #[ignore = "host level: cargo xtask test host"]
+fn a_tap_made_for_a_user_needs_no_privilege() {
+    const CHILD: &str = "LINECARD_TEST_TAP_USER";
+    if std::env::var_os(CHILD).is_some() {
+        return without_privilege();
+    }
+    if !needs(&[Need::Root, Need::Tool("setpriv"), Need::Tool("tc")]) {
+        return;
+    }
+    let netns = Netns::new("user").expect("a namespace");
+    netns.ip("tuntap add mine mode tap vnet_hdr user 65534").run().expect("ip obeys");
+    netns.up("mine").expect("it goes up");
+    reflect(&netns, "mine");
+    // Where the user may read it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let (this, copy) = (std::env::current_exe().expect("this program"), folder.path().join("test"));
+    std::fs::copy(this, &copy).expect("a copy");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("it is ours");
+    let user = "--reuid 65534 --regid 65534 --clear-groups";
+    let child = netns.program("setpriv").env(CHILD, "1").words(user).arg(&copy);
+    let name = "a_tap_made_for_a_user_needs_no_privilege";
+    child.args(["--ignored", "--exact", name]).run().expect("it passes as the user");
+}
+
+fn without_privilege() {
+    let pool = pool(255);
+    let made = TapPort::open(TapOptions::new("other0")).expect_err("a TAP of its own");
+    assert!(made.to_string().contains("ip tuntap add other0 mode tap vnet_hdr"), "{made}");
+    let tap = TapPort::open(TapOptions::new("mine").existing(Existing::Attach)).expect("its TAP");
+    let (mut port, mut queues) = start(tap, PortConfig::new(&pool));
+    workbench::wakes(&mut queues, &pool);
+    let refused = port.set_mtu(1400).expect_err("that takes root");
+    assert!(refused.to_string().contains("CAP_NET_ADMIN"), "{refused}");
+}
+
+#[test]
+#[ignore = "host level: cargo xtask test host"]
 fn a_killed_process_leaves_no_tap() {
     const CHILD: &str = "LINECARD_TEST_TAP_CHILD";
     if std::env::var_os(CHILD).is_some() {

@@ -116,11 +116,18 @@ impl TapPort {
         let first = self.slots[0].file();
         let offload = self.unfinished(config.rx_offloads_asked());
         first.set_offload(offload).map_err(self.told("setting offloads"))?;
-        let waiting = config.rx_descriptor_count(&self.info.capabilities);
-        let set = self.interface.set_queue_length(waiting);
-        set.map_err(self.told("setting the length of its queues"))?;
+        self.set_queue_length(config.rx_descriptor_count(&self.info.capabilities))?;
         self.slots.iter().for_each(Slot::drain);
         self.change_link(LinkState::Up)
+    }
+
+    /// As many frames wait in the kernel as there are descriptors; whoever may not say so, as the user
+    /// of a TAP that was made beforehand, has as many as it was made with.
+    fn set_queue_length(&self, frames: usize) -> Result<(), Error> {
+        match self.interface.set_queue_length(frames) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            result => result.map_err(self.told("setting the length of its queues")),
+        }
     }
 
     /// What the kernel may leave undone.
