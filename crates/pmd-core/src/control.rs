@@ -71,6 +71,19 @@ pub enum Event {
     Gone,
 }
 
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Link(link) => write!(f, "the link is {link}"),
+            Event::Mtu(mtu) => write!(f, "the MTU is {mtu}"),
+            Event::Mac(mac) => write!(f, "the address is {mac}"),
+            Event::Promiscuous(Promiscuous::On) => f.write_str("all frames are wanted"),
+            Event::Promiscuous(Promiscuous::Off) => f.write_str("only its own frames are wanted"),
+            Event::Gone => f.write_str("the device is gone"),
+        }
+    }
+}
+
 /// Whether frames for other addresses are received too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Promiscuous {

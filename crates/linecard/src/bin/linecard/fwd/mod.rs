@@ -14,7 +14,7 @@ use linecard::eal::lcore::{
     Idle, Launcher, LcoreMap, Outcome, StopFlag, Topology, Warning, Workers,
 };
 use linecard::mbuf::MbufPool;
-use linecard::pmd::{Port, Started};
+use linecard::pmd::{Error as PortError, Event, Port, Started};
 use modes::Mode;
 use report::{LcoreReport, PoolReport, PortReport, Rates, Report, Total};
 use setup::{Running, Work};
@@ -157,7 +157,7 @@ struct Outcomes {
 impl Session<'_> {
     fn forward(
         &self,
-        ports: Vec<Port<Started>>,
+        mut ports: Vec<Port<Started>>,
         work: Vec<Work>,
         interrupted: &AtomicBool,
     ) -> Result<Outcomes, OpenError> {
@@ -172,7 +172,7 @@ impl Session<'_> {
         }
         let workers = launcher.start()?;
         let start = Instant::now();
-        self.watch(&ports, &workers, &progress, interrupted, clock);
+        let gone = self.watch(&mut ports, &workers, &progress, interrupted);
         workers.stop();
         let seconds = start.elapsed().as_secs_f64();
         let lcores = workers.usage().zip(&progress).zip(self.map.lcores());
@@ -190,6 +190,7 @@ impl Session<'_> {
         });
         let lcores = lcores.collect();
         let (unsent, mut errors) = collect(workers.join());
+        errors.extend(gone);
         let ports = self.stop(ports, &unsent, &mut errors);
         Ok(Outcomes { seconds, ports, lcores, errors })
     }
@@ -213,17 +214,17 @@ impl Session<'_> {
         reports
     }
 
-    /// Until it is time to stop: tells rates, and looks for the end.
+    /// Until it is time to stop: tells rates and events, and looks for the end. Why it is over, if that
+    /// is not for a good reason.
     fn watch(
         &self,
-        ports: &[Port<Started>],
+        ports: &mut [Port<Started>],
         workers: &Workers<Left>,
         progress: &[(u32, Arc<Progress>)],
         interrupted: &AtomicBool,
-        clock: Clock,
-    ) {
+    ) -> Option<String> {
         let names = ports.iter().map(|p| (p.name().to_owned(), p.queue_stats())).collect();
-        let mut rates = Rates::new(names, progress.to_vec(), clock.hz());
+        let mut rates = Rates::new(names, progress.to_vec());
         let terminal = std::io::stdout().is_terminal();
         let bench = self.options.ports.is_empty().then_some(Duration::from_secs(10));
         let (end, period) = (self.options.duration.or(bench), self.options.stats_period);
@@ -236,6 +237,9 @@ impl Session<'_> {
             }
             let left = end.map_or(Duration::MAX, |end| end.saturating_sub(start.elapsed()));
             std::thread::sleep(left.min(Duration::from_millis(20)));
+            if let Some(gone) = events(ports, quiet) {
+                return Some(gone);
+            }
             if !quiet && last.elapsed() >= period {
                 let busy: Vec<_> =
                     workers.usage().map(|(id, u)| (id, u.busy(), u.share())).collect();
@@ -243,6 +247,7 @@ impl Session<'_> {
                 last = Instant::now();
             }
         }
+        None
     }
 
     fn finish(&self, outcomes: Outcomes) -> (Report, Vec<String>) {
@@ -286,6 +291,22 @@ impl Session<'_> {
         let well = errors.is_empty() && leaked == 0;
         Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Tells what has happened to ports; why it is over, if one of them is gone.
+fn events(ports: &mut [Port<Started>], quiet: bool) -> Option<String> {
+    for port in ports {
+        // A port that cannot tell will be asked again.
+        while let Ok(Some(event)) = port.next_event() {
+            if event == Event::Gone {
+                return Some(PortError::Gone { port: port.name().into() }.to_string());
+            }
+            if !quiet {
+                crate::tell!("{}: {event}", port.name());
+            }
+        }
+    }
+    None
 }
 
 /// What the workers left behind, and what went wrong.

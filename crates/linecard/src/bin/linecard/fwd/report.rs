@@ -123,19 +123,14 @@ impl Report {
 pub(crate) struct Rates {
     ports: Vec<(String, QueueStats, PortStats)>,
     lcores: Vec<(u32, Arc<Progress>, u64, u64)>,
-    hz: u64,
     lines: usize,
 }
 
 impl Rates {
-    pub(crate) fn new(
-        ports: Vec<(String, QueueStats)>,
-        lcores: Vec<(u32, Arc<Progress>)>,
-        hz: u64,
-    ) -> Self {
+    pub(crate) fn new(ports: Vec<(String, QueueStats)>, lcores: Vec<(u32, Arc<Progress>)>) -> Self {
         let ports = ports.into_iter().map(|(name, s)| (name, s, PortStats::default())).collect();
         let lcores = lcores.into_iter().map(|(id, progress)| (id, progress, 0, 0)).collect();
-        Rates { ports, lcores, hz, lines: 0 }
+        Rates { ports, lcores, lines: 0 }
     }
 
     /// One line a port and an lcore. On a terminal they replace those of the last time.
@@ -160,7 +155,6 @@ impl Rates {
             ));
             (*packets, *cycles) = (now, spent);
         }
-        let _ = self.hz;
         if terminal && self.lines > 0 {
             lines[0].insert_str(0, &format!("\x1b[{}A\x1b[J", self.lines));
         }
