@@ -2,6 +2,7 @@
 
 use crate::machine::HugePages;
 use crate::{Outcome, PATIENCE, PROGRAM, forwarder};
+use linecard_testbed::netns::{Netns, Veth};
 use linecard_testbed::programs::{Program, Running};
 use linecard_testbed::{Need, needs};
 use std::collections::BTreeSet;
@@ -73,5 +74,25 @@ fn a_forwarder_that_is_told_to_end_takes_its_tap_along() -> Outcome {
         assert!(output.stdout.contains(" 0 leaked"), "{}", output.printed());
         wait_until("its TAP is still there", || !tap(&name));
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "host level: cargo xtask test host"]
+fn a_forwarder_whose_interface_goes_away_says_so_and_ends() -> Outcome {
+    if !needs(&[Need::Root, Need::Tool("ip")]) {
+        return Ok(());
+    }
+    let (near, far) = (Netns::new("near")?, Netns::new("far")?);
+    let cable = Veth::between(&near, &far)?;
+    let words = format!("--port af-packet:iface={}", cable.first());
+    let mut running = forwarder(near.program(PROGRAM), &words)?;
+    near.mtu(cable.first(), 1400)?;
+    running.wait_for("the MTU is 1400", PATIENCE)?;
+    near.ip(&format!("link del {}", cable.first())).run()?;
+    let output = running.wait(PATIENCE)?;
+    assert!(!output.status.success(), "it ended as if all were well");
+    assert!(output.printed().contains("the device is gone"), "{}", output.printed());
+    assert!(output.stdout.contains(" 0 leaked"), "{}", output.printed());
     Ok(())
 }

@@ -56,6 +56,12 @@ impl TapPort {
         init::open(options)
     }
 
+    /// Whether the interface is there, though not where it is listened for: it was moved to another
+    /// network namespace. Its queues work on; what changes there is not told of.
+    fn has_moved(&self) -> bool {
+        self.slots.first().is_some_and(|slot| slot.file().attached().is_ok())
+    }
+
     fn told<'a>(&self, doing: &'a str) -> impl Fn(io::Error) -> Error + use<'a> {
         let name = self.info.name.clone();
         move |error| refusal(&name, doing, error)
@@ -253,6 +259,9 @@ impl Driver for TapPort {
     fn next_event(&mut self) -> Result<Option<Event>, Error> {
         let next = self.watch.next(&self.interface);
         let event = next.map_err(self.told("listening for events"))?;
+        if event == Some(Event::Gone) && self.has_moved() {
+            return self.next_event();
+        }
         if let Some(Event::Mac(mac)) = event {
             self.info.mac = mac;
         }
