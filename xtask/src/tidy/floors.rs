@@ -26,6 +26,7 @@ const HOUSE: &[(&str, Place)] = &[
     ("linecard-flow-classify", Floor(1)),
     ("linecard-ixgbe-model", TestFloor(1)),
     ("linecard-mbuf", Floor(2)),
+    ("linecard-virtqueue", Floor(3)),
     ("linecard-pmd-core", Floor(3)),
     ("linecard-pmd-soft", Floor(4)),
     ("linecard-pmd-kernel", Floor(4)),

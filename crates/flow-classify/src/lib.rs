@@ -1,0 +1,1 @@
+//! Exact match, longest prefix, wildcard: packet classification with SIMD, whose readers never block.

@@ -1,0 +1,1 @@
+//! An Intel 82599 in software, for tests of drivers.

@@ -1,0 +1,1 @@
+//! The device side of vhost-user: ports that face virtual machines.

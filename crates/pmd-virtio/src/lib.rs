@@ -1,0 +1,1 @@
+//! virtio-net ports: over PCI, vhost-user and vhost-net.

@@ -1,0 +1,1 @@
+//! Virtqueues, split and packed, and the virtio-net header: what both sides of virtio share.
