@@ -47,7 +47,7 @@ pub trait Bed {
     fn wire(&self) -> Wire;
     /// How long a frame may take to come back.
     fn patience(&self) -> Duration {
-        Duration::from_secs(2)
+        Duration::from_secs(20)
     }
     /// The largest frame to try, in bytes; the port's MTU may allow more.
     fn largest_frame(&self) -> usize {

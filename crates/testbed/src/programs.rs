@@ -21,7 +21,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long a program may take unless [`Program::within`] says otherwise.
-pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
+pub const DEFAULT_LIMIT: Duration = Duration::from_secs(120);
 
 const POLL: Duration = Duration::from_millis(5);
 

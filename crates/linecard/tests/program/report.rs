@@ -67,11 +67,11 @@ fn an_interrupt_ends_it_in_order() {
     for signal in ["INT", "TERM"] {
         let mut running =
             linecard("fwd --stats-period 0.1 --port null").spawn().expect("it starts");
-        running.wait_for("lcore", Duration::from_secs(20)).expect("it forwards");
+        running.wait_for("lcore", Duration::from_secs(120)).expect("it forwards");
         let id = running.id().to_string();
         let kill = linecard_testbed::programs::Program::new("kill").args(["-s", signal, &id]);
         kill.run().expect("it is there");
-        let output = running.wait(Duration::from_secs(10)).expect("it ends");
+        let output = running.wait(Duration::from_secs(120)).expect("it ends");
         assert!(output.status.success(), "after SIG{signal}: {}", output.printed());
         assert!(output.stdout.contains("0 leaked"), "the report comes all the same: {output:?}");
     }

@@ -5,8 +5,8 @@ use crate::netns::Netns;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const START: Duration = Duration::from_secs(10);
-const END: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(60);
+const END: Duration = Duration::from_secs(60);
 
 /// A `tcpdump` that writes what passes an interface into a pcap file.
 #[derive(Debug)]

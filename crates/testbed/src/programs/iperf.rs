@@ -5,13 +5,20 @@ use crate::netns::Netns;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-const SERVER_START: Duration = Duration::from_secs(5);
+const SERVER_START: Duration = Duration::from_secs(30);
+/// What starting, ending and a slow machine may take.
+const SLACK: Duration = Duration::from_secs(60);
 
 /// What to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
     /// One TCP stream, as fast as it goes.
     Tcp,
+    /// One TCP stream of so many bytes, as fast as it goes, however long that takes.
+    TcpBytes {
+        /// How many.
+        bytes: u64,
+    },
     /// UDP datagrams at a fixed rate.
     Udp {
         /// The rate in megabits per second.
@@ -76,12 +83,15 @@ pub fn send(
 fn client(from: &Netns, target: &str, load: Load, seconds: u32) -> Result<Output, ProgramError> {
     let program = from
         .program("iperf3")
-        .args(["--json", "--client", target, "--time", &seconds.to_string()])
-        .within(Duration::from_secs(15 + u64::from(seconds)));
+        .args(["--json", "--client", target])
+        .within(SLACK + Duration::from_secs(u64::from(seconds)));
+    let time = seconds.to_string();
     match load {
-        Load::Tcp => program.finish(),
+        Load::Tcp => program.args(["--time", &time]).finish(),
+        Load::TcpBytes { bytes } => program.args(["--bytes", &bytes.to_string()]).finish(),
         Load::Udp { megabits } => {
-            program.args(["--udp", "--bitrate", &format!("{megabits}M")]).finish()
+            let rate = format!("{megabits}M");
+            program.args(["--udp", "--time", &time, "--bitrate", &rate]).finish()
         }
     }
 }

@@ -30,7 +30,7 @@ impl Ping {
 /// # Errors
 /// If `ping` is missing or cannot send at all (no route, say).
 pub fn ping(from: &Netns, target: &str, count: u32) -> Result<Ping, ProgramError> {
-    let limit = Duration::from_secs(10) + Duration::from_millis(200) * count;
+    let limit = Duration::from_secs(60) + Duration::from_millis(200) * count;
     let output = from
         .program("ping")
         .words("-n -q -i 0.2 -W 1 -c")
