@@ -4,6 +4,7 @@
 //! turn, part by part, every other round the peer first; the figures are the medians of all rounds. Absolute figures drift from machine to
 //! machine and from hour to hour: the ratio is what to read.
 
+mod classify;
 mod dpdk;
 mod forward;
 mod pair;
@@ -12,7 +13,7 @@ mod wire;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use report::Row;
+use report::{Bar, Row};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -47,12 +48,15 @@ enum Area {
     Afpacket,
     /// TAP ports beside `net_tap`
     Tap,
+    /// Classification: exact match, longest prefix, wildcard (`--case exact`, `lpm` or `acl` for one)
+    Classify,
     /// All of them
     All,
 }
 
 impl Area {
-    const EACH: [Self; 5] = [Self::Ring, Self::Mempool, Self::Fwd, Self::Afpacket, Self::Tap];
+    const EACH: [Self; 6] =
+        [Self::Ring, Self::Mempool, Self::Fwd, Self::Afpacket, Self::Tap, Self::Classify];
 
     fn name(self) -> &'static str {
         match self {
@@ -61,18 +65,21 @@ impl Area {
             Self::Fwd => "fwd",
             Self::Afpacket => "afpacket",
             Self::Tap => "tap",
+            Self::Classify => "classify",
             Self::All => "all",
         }
     }
 
-    fn contest(self, compare: &Compare) -> Result<Box<dyn Contest>> {
+    fn contests(self, compare: &Compare) -> Result<Vec<Box<dyn Contest>>> {
         let case = compare.case.as_str();
+        let seconds = |default: f64| compare.seconds.unwrap_or(default);
         Ok(match self {
-            Self::Ring => Box::new(pair::Pair::ring(compare.seconds.unwrap_or(0.1), case)?),
-            Self::Mempool => Box::new(pair::Pair::mempool(compare.seconds.unwrap_or(0.5), case)?),
-            Self::Fwd => Box::new(forward::Forward::new(compare.seconds.unwrap_or(3.0))?),
-            Self::Afpacket => Box::new(wire::Wire::af_packet(compare.seconds.unwrap_or(2.0))?),
-            Self::Tap | Self::All => Box::new(wire::Wire::tap(compare.seconds.unwrap_or(2.0))?),
+            Self::Ring => vec![Box::new(pair::Pair::ring(seconds(0.1), case)?)],
+            Self::Mempool => vec![Box::new(pair::Pair::mempool(seconds(0.5), case)?)],
+            Self::Fwd => vec![Box::new(forward::Forward::new(seconds(3.0))?)],
+            Self::Afpacket => vec![Box::new(wire::Wire::af_packet(seconds(2.0))?)],
+            Self::Classify => classify::contests(compare.seconds, case)?,
+            Self::Tap | Self::All => vec![Box::new(wire::Wire::tap(seconds(2.0))?)],
         })
     }
 }
@@ -87,6 +94,10 @@ trait Contest {
     }
     fn ours(&self, part: &str) -> Result<Vec<Sample>>;
     fn peer(&self, part: &str) -> Result<Vec<Sample>>;
+    /// What the ratio of a case shall be.
+    fn bar(&self, _case: &str, unit: &str) -> Bar {
+        Bar::level(unit)
+    }
 }
 
 /// One figure of one side.
@@ -106,8 +117,8 @@ pub(crate) fn run(compare: &Compare) -> Result<()> {
     };
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for area in areas {
-        match rounds(compare, area) {
-            Ok(found) => rows.extend(found),
+        match every_contest(compare, area, &mut rows) {
+            Ok(()) => {}
             Err(error) => {
                 eprintln!("{}: {error:#}", area.name());
                 failed.push(area.name());
@@ -130,11 +141,23 @@ pub(crate) fn run(compare: &Compare) -> Result<()> {
     Ok(())
 }
 
-fn rounds(compare: &Compare, area: Area) -> Result<Vec<Row>> {
-    let contest = area.contest(compare)?;
+/// What was found before an error stays in `rows`.
+fn every_contest(compare: &Compare, area: Area, rows: &mut Vec<Row>) -> Result<()> {
+    for contest in area.contests(compare)? {
+        rows.extend(rounds(compare, area, contest.as_ref())?);
+    }
+    Ok(())
+}
+
+fn rounds(compare: &Compare, area: Area, contest: &dyn Contest) -> Result<Vec<Row>> {
     let (mut ours, mut peer) = (Figures::default(), Figures::default());
     for round in 1..=compare.rounds {
-        eprintln!("{}: round {round} of {}", area.name(), compare.rounds);
+        eprintln!(
+            "{} beside {}: round {round} of {}",
+            area.name(),
+            contest.peer_name(),
+            compare.rounds
+        );
         for part in contest.parts() {
             let mut our_turn = || contest.ours(&part).context("our side").map(|it| ours.add(it));
             let mut their_turn =
@@ -146,7 +169,7 @@ fn rounds(compare: &Compare, area: Area) -> Result<Vec<Row>> {
             }
         }
     }
-    Ok(join(area, &contest.peer_name(), &ours, &peer))
+    Ok(join(area, contest, &ours, &peer))
 }
 
 /// All samples of one side, by case, in the order of their first appearance.
@@ -176,11 +199,13 @@ impl Figures {
 }
 
 /// A row for every case of either side.
-fn join(area: Area, peer_name: &str, ours: &Figures, peer: &Figures) -> Vec<Row> {
+fn join(area: Area, contest: &dyn Contest, ours: &Figures, peer: &Figures) -> Vec<Row> {
     let ours_too = |case: &str| ours.values.contains_key(case);
     let only_peer = peer.order.iter().filter(|(case, _)| !ours_too(case));
+    let name = contest.peer_name();
     let row = |(case, unit): &(String, String)| {
-        Row::new(area.name(), peer_name, case, unit, ours.median(case), peer.median(case))
+        let bar = contest.bar(case, unit);
+        Row::new(area.name(), &name, case, unit, bar, [ours.median(case), peer.median(case)])
     };
     ours.order.iter().chain(only_peer).map(row).collect()
 }
@@ -208,11 +233,25 @@ mod tests {
         assert_eq!(odd.median("b"), None);
     }
 
+    struct Nothing;
+
+    impl Contest for Nothing {
+        fn peer_name(&self) -> String {
+            String::new()
+        }
+        fn ours(&self, _part: &str) -> Result<Vec<Sample>> {
+            Ok(Vec::new())
+        }
+        fn peer(&self, _part: &str) -> Result<Vec<Sample>> {
+            Ok(Vec::new())
+        }
+    }
+
     #[test]
     fn cases_are_joined_by_name_in_our_order() {
         let ours = figures(&[("b", 1.0), ("a", 1.0)]);
         let peer = figures(&[("a", 2.0), ("b", 4.0), ("c", 1.0)]);
-        let rows = join(Area::Ring, "rte_ring", &ours, &peer);
+        let rows = join(Area::Ring, &Nothing, &ours, &peer);
         let found: Vec<_> = rows.iter().map(|row| (row.case.as_str(), row.ratio, row.ok)).collect();
         assert_eq!(found, [("b", Some(0.25), true), ("a", Some(0.5), true), ("c", None, false)]);
     }
