@@ -37,8 +37,8 @@
 //!
 //! # Modules
 //!
-//! [`tap`] and [`af_packet`] are the ports; `offload` translates between the kernel's
-//! `virtio_net_hdr` (`vnet`) and packets' metadata, and cuts large frames; `netlink` tells what
+//! [`tap`] and [`af_packet`] are the ports; `linecard-virtqueue` translates between the kernel's
+//! `virtio_net_hdr` and packets' metadata, and cuts large frames; `netlink` tells what
 //! happens to an interface; `sys` is the system calls, and all of the crate's `unsafe`.
 //!
 //! [`L4_CHECKSUM`]: linecard_pmd_core::RxOffloads::L4_CHECKSUM
@@ -47,15 +47,14 @@
 pub mod af_packet;
 mod gather;
 mod netlink;
-mod offload;
 mod sys;
 pub mod tap;
-mod vnet;
 
 pub use af_packet::{AfPacketOptions, AfPacketPort, Fanout, Qdisc, RxRing};
 pub use tap::{Existing, Interface, TapOptions, TapPort};
 
 use linecard_pmd_core::{Error, PortConfig, RxOffloads};
+use linecard_virtqueue::offload::Unfinished;
 
 /// An Ethernet header and two tags.
 const OVERHEAD: usize = 14 + 8;
@@ -70,4 +69,12 @@ fn check_buffers(port: &str, config: &PortConfig, mtu: usize) -> Result<(), Erro
         Some(room) => Err(Error::Buffers { port: port.into(), room, frame, needed: frame }),
         None => Ok(()),
     }
+}
+
+/// What frames may be left with, if these offloads were asked for.
+fn unfinished(asked: RxOffloads) -> Unfinished {
+    let mut left = Unfinished::empty();
+    left.set(Unfinished::CHECKSUM, asked.contains(RxOffloads::L4_CHECKSUM));
+    left.set(Unfinished::LARGE, asked.contains(RxOffloads::LRO));
+    left
 }

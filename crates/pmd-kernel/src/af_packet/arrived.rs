@@ -1,8 +1,8 @@
 //! A frame in a receive ring, as the kernel describes it, checked against the ring's bounds.
 
-use crate::offload::tag;
 use crate::sys::SharedArea;
-use crate::vnet::{VNET, VnetHdr};
+use linecard_virtqueue::net::{VNET, VnetHdr};
+use linecard_virtqueue::offload::tag;
 use std::ops::Range;
 
 /// A frame that the kernel has put into a ring.

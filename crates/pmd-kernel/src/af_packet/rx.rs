@@ -1,11 +1,12 @@
 //! Receive: from the ring into packets.
 
 use super::arrived::{Arrived, Tag, Walk, Whole};
-use crate::offload::{Segments, TAG, settle};
 use crate::sys::PacketSocket;
-use crate::vnet::{VNET, VnetHdr};
+use crate::unfinished;
 use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_pmd_core::{Gate, Path, RxCounters, RxOffloads, RxQueue, WakeUp};
+use linecard_virtqueue::net::{VNET, VnetHdr};
+use linecard_virtqueue::offload::{Segments, TAG, settle};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -193,7 +194,7 @@ impl Sink {
         if !arrived.vnet.is_plain() {
             let shift = if tag.is_some() { TAG as u16 } else { 0 };
             let vnet = arrived.vnet.shifted(shift);
-            settle(&mut packet, vnet, self.asked).map_err(|_| Failure::Unfit)?;
+            settle(&mut packet, vnet, unfinished(self.asked)).map_err(|_| Failure::Unfit)?;
         }
         if let (Some(stripped), None) = (arrived.tag, tag) {
             packet.set_vlan(stripped.tci);

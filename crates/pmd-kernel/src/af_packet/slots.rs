@@ -1,8 +1,8 @@
 //! The `TPACKET_V2` transmit ring: a slot a frame, filled here and emptied by the kernel.
 
 use crate::sys::SharedArea;
-use crate::vnet::VNET;
 use linecard_mbuf::Mbuf;
+use linecard_virtqueue::net::VNET;
 
 /// Where a slot's length is.
 const LENGTH: usize = 4;

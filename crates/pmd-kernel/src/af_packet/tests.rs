@@ -5,8 +5,8 @@ use super::blocks::BlockRing;
 use super::frames::FrameRing;
 use super::slots::TxRing;
 use crate::sys::SharedArea;
-use crate::vnet::{NEEDS_CSUM, VNET, VnetHdr};
 use linecard_mbuf::MbufPool;
+use linecard_virtqueue::net::{NEEDS_CSUM, VNET, VnetHdr};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 

@@ -8,11 +8,11 @@
 
 use super::slots::TxRing;
 use crate::gather;
-use crate::offload::{Head, is_simple};
 use crate::sys::{Interface, PacketSocket};
-use crate::vnet::{VNET, VnetHdr};
 use linecard_mbuf::{Burst, Mbuf};
 use linecard_pmd_core::{Gate, Path, TxCounters, TxQueue};
+use linecard_virtqueue::net::{VNET, VnetHdr};
+use linecard_virtqueue::offload::{Head, is_simple};
 use std::io;
 use std::sync::Arc;
 use zerocopy::IntoBytes;

@@ -2,7 +2,7 @@
 
 use super::check;
 use super::interface::{empty, name_of, named};
-use crate::vnet::VnetHdr;
+use linecard_virtqueue::net::VnetHdr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

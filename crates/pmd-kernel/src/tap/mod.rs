@@ -18,12 +18,12 @@ pub use options::{Existing, Interface, TapOptions};
 
 use crate::netlink::Watch;
 use crate::sys::{self, refusal};
-use crate::vnet::VNET;
 use linecard_net::MacAddr;
 use linecard_pmd_core::{
     AllMulticast, Driver, Error, Event, Gate, Link, LinkState, PortConfig, PortInfo, Promiscuous,
     QueueStats, Queues, RxOffloads,
 };
+use linecard_virtqueue::net::VNET;
 use queue::Slot;
 use rx::TapRx;
 use std::io;

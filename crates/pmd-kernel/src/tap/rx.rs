@@ -1,10 +1,11 @@
 //! Receive: a `read` a frame, straight into the packet's buffer.
 
-use crate::offload::settle;
 use crate::sys::{TunFile, is_gone};
-use crate::vnet::{VNET, VnetHdr};
+use crate::unfinished;
 use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_pmd_core::{Gate, Path, PortConfig, RxCounters, RxOffloads, RxQueue, WakeUp};
+use linecard_virtqueue::net::{VNET, VnetHdr};
+use linecard_virtqueue::offload::settle;
 use std::io::{self, ErrorKind, IoSliceMut, Read};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -144,7 +145,7 @@ impl TapRx {
         let vnet = VnetHdr::read(packet.data());
         packet.adjust(VNET).ok()?;
         packet.set_port(self.port);
-        settle(&mut packet, vnet, self.asked).ok().map(|()| packet)
+        settle(&mut packet, vnet, unfinished(self.asked)).ok().map(|()| packet)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Transmit: a `write` a frame, straight out of the packet's buffer.
 
 use crate::gather;
-use crate::offload::{Head, Unsound, is_simple};
 use crate::sys::TunFile;
-use crate::vnet::VNET;
 use linecard_mbuf::{Burst, Mbuf};
 use linecard_pmd_core::{Gate, Path, TxCounters, TxQueue};
+use linecard_virtqueue::net::VNET;
+use linecard_virtqueue::offload::{Head, Unsound, is_simple};
 use std::io::{self, Write};
 use std::sync::Arc;
 

@@ -1,36 +1,35 @@
-//! From the kernel: unfinished checksums and large frames.
+//! From the other side: unfinished checksums and large frames.
 //!
-//! A frame from a socket of this machine (over veth, say) has no checksum yet: its field holds the
-//! pseudo-header's sum. Unless the port was asked for [`RxOffloads::L4_CHECKSUM`], the checksum is
-//! computed here, and nobody ever sees one that is incomplete. If it was asked, the packet says that
-//! its data is intact and asks whatever port sends it on to compute the checksum.
+//! A frame from a socket of this machine has no checksum yet: its field holds the pseudo-header's
+//! sum. Unless [`Unfinished::CHECKSUM`] may be left, the checksum is computed here, and nobody ever
+//! sees one that is incomplete. If it may, the packet says that its data is intact and asks whatever
+//! port sends it on to compute the checksum.
 
-use super::{TCP_CHECKSUM, UDP_CHECKSUM};
-use crate::vnet::{self, VnetHdr};
+use super::{TCP_CHECKSUM, UDP_CHECKSUM, Unfinished, Unsound};
+use crate::net::{self as vnet, VnetHdr};
 use linecard_mbuf::{Flags, L4Checksum, Mbuf, Segmentation, TxRequest};
 use linecard_net::checksum::{fold, pseudo_sum, sum};
 use linecard_net::packet_type::L4;
 use linecard_net::parse;
-use linecard_pmd_core::RxOffloads;
-
-/// The header does not fit the frame: the frame is of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unsound;
 
 /// The checksum was not looked at, and the data is known to be right.
 const INTACT: Flags = Flags::L4_CHECKSUM_GOOD.union(Flags::L4_CHECKSUM_BAD);
 
-/// Makes good what the kernel left undone in a frame, or says in the packet that it is undone.
+/// Makes good what the other side left undone in a frame, or says in the packet that it is undone,
+/// if it may be: `asked`.
+///
+/// # Errors
+/// The header does not fit the frame, which is of no use.
 #[inline]
-pub(crate) fn settle(packet: &mut Mbuf, vnet: VnetHdr, asked: RxOffloads) -> Result<(), Unsound> {
+pub fn settle(packet: &mut Mbuf, vnet: VnetHdr, asked: Unfinished) -> Result<(), Unsound> {
     if vnet.is_plain() { Ok(()) } else { settle_unfinished(packet, vnet, asked) }
 }
 
-fn settle_unfinished(packet: &mut Mbuf, vnet: VnetHdr, asked: RxOffloads) -> Result<(), Unsound> {
+fn settle_unfinished(packet: &mut Mbuf, vnet: VnetHdr, asked: Unfinished) -> Result<(), Unsound> {
     if vnet.is_large() {
-        return if asked.contains(RxOffloads::LRO) { large(packet, vnet) } else { Err(Unsound) };
+        return if asked.contains(Unfinished::LARGE) { large(packet, vnet) } else { Err(Unsound) };
     }
-    let told = asked.contains(RxOffloads::L4_CHECKSUM);
+    let told = asked.contains(Unfinished::CHECKSUM);
     if vnet.flags & vnet::NEEDS_CSUM != 0 {
         match request(packet, vnet, Segmentation::None).filter(|_| told) {
             Some(request) => pass_on(packet, request),
@@ -57,7 +56,7 @@ fn large(packet: &mut Mbuf, vnet: VnetHdr) -> Result<(), Unsound> {
         _ => return Err(Unsound),
     };
     let request = request(packet, vnet, segmentation).ok_or(Unsound)?;
-    // The kernel's pseudo-header has the length of the large frame; a packet's has none.
+    // Their pseudo-header has the length of the large frame; a packet's has none.
     let flow = parse(packet.data()).outer.flow.ok_or(Unsound)?;
     put_field(packet, vnet, pseudo_sum(&flow, 0))?;
     pass_on(packet, TxRequest { ip_checksum: !request.ipv6, ..request });
@@ -65,7 +64,7 @@ fn large(packet: &mut Mbuf, vnet: VnetHdr) -> Result<(), Unsound> {
     Ok(())
 }
 
-/// What a transmit side would have to be asked, if the frame's headers are what the kernel says.
+/// What a transmit side would have to be asked, if the frame's headers are what `vnet` says.
 fn request(packet: &Mbuf, vnet: VnetHdr, segmentation: Segmentation) -> Option<TxRequest> {
     let layers = parse(packet.data()).outer;
     let l4_checksum = match (layers.l4, vnet.csum_offset) {
@@ -87,7 +86,7 @@ fn request(packet: &Mbuf, vnet: VnetHdr, segmentation: Segmentation) -> Option<T
     })
 }
 
-/// Computes the checksum that the kernel left out.
+/// Computes the checksum that was left out.
 fn complete(packet: &mut Mbuf, vnet: VnetHdr) -> Result<(), Unsound> {
     let checksum = !sum_from(packet, usize::from(vnet.csum_start));
     let is_udp = vnet.csum_offset == UDP_CHECKSUM;

@@ -1,11 +1,10 @@
 //! Offloads asked for, and done in software.
 use super::*;
-use crate::vnet::{self, VNET, VnetHdr};
+use crate::net::{self as vnet, VNET, VnetHdr};
 use linecard_mbuf::{ChecksumStatus, L4Checksum, Mbuf, MbufPool, Segmentation, TxRequest};
 use linecard_net::checksum::{Status, pseudo_sum, verify_ipv4, verify_l4};
 use linecard_net::header::protocol;
 use linecard_net::parse;
-use linecard_pmd_core::RxOffloads;
 use proptest::prelude::*;
 
 fn pool() -> MbufPool {
@@ -71,7 +70,7 @@ fn an_unfinished_checksum_is_completed_across_segments() {
         for payload in [0, 1, 100, 433, 434, 435, 1400] {
             let (frame, vnet) = unfinished(ipv6, proto, payload);
             let mut packet = packet(&pool, &frame);
-            settle(&mut packet, vnet, RxOffloads::empty()).expect("sound");
+            settle(&mut packet, vnet, Unfinished::empty()).expect("sound");
             assert_eq!(l4_status(&all(&packet)), Status::Good, "{ipv6} {proto} {payload}");
             assert_eq!(packet.tx_request(), None);
         }
@@ -84,7 +83,7 @@ fn a_checksum_that_was_asked_for_is_left_to_whoever_sends_the_packet_on() {
     for (ipv6, proto) in KINDS {
         let (frame, vnet) = unfinished(ipv6, proto, 300);
         let mut packet = packet(&pool, &frame);
-        settle(&mut packet, vnet, RxOffloads::L4_CHECKSUM).expect("sound");
+        settle(&mut packet, vnet, Unfinished::CHECKSUM).expect("sound");
         assert_eq!((all(&packet), packet.l4_checksum()), (frame, ChecksumStatus::Intact));
         let head = Head::of(&packet).expect("it can be sent");
         let said = VnetHdr::read(head.bytes());
@@ -98,9 +97,9 @@ fn a_checksum_found_right_is_told_if_asked() {
     let pool = pool();
     let vnet = VnetHdr { flags: vnet::DATA_VALID, ..VnetHdr::default() };
     let mut packet = packet(&pool, &unfinished(false, protocol::TCP, 9).0);
-    settle(&mut packet, vnet, RxOffloads::empty()).expect("sound");
+    settle(&mut packet, vnet, Unfinished::empty()).expect("sound");
     assert_eq!(packet.l4_checksum(), ChecksumStatus::Unknown);
-    settle(&mut packet, vnet, RxOffloads::L4_CHECKSUM).expect("sound");
+    settle(&mut packet, vnet, Unfinished::CHECKSUM).expect("sound");
     assert_eq!(packet.l4_checksum(), ChecksumStatus::Good);
 }
 
@@ -116,8 +115,8 @@ fn a_large_frame_passes_as_it_came_between_two_ports_that_were_asked_for_it() {
         };
         let vnet = VnetHdr { gso_type, gso_size: 1000, ..vnet };
         let mut packet = packet(&pool, &frame);
-        assert_eq!(settle(&mut packet, vnet, RxOffloads::L4_CHECKSUM), Err(Unsound));
-        settle(&mut packet, vnet, RxOffloads::LRO).expect("sound");
+        assert_eq!(settle(&mut packet, vnet, Unfinished::CHECKSUM), Err(Unsound));
+        settle(&mut packet, vnet, Unfinished::LARGE).expect("sound");
         let head = Head::of(&packet).expect("it can be sent");
         let said = VnetHdr::read(head.bytes());
         let ecn = if proto == protocol::TCP { vnet::GSO_ECN } else { 0 };
@@ -188,7 +187,7 @@ fn a_tag_goes_behind_the_addresses_and_moves_the_rest() {
     assert_eq!((head.replaces(), head.frame_len(packet.len())), (12, frame.len() + 4));
     assert_eq!(head.bytes()[VNET + 12..], [0x81, 0, 0x20, 5]);
     assert!(VnetHdr::read(head.bytes()).is_plain());
-    settle(&mut packet, vnet, RxOffloads::L4_CHECKSUM).expect("sound");
+    settle(&mut packet, vnet, Unfinished::CHECKSUM).expect("sound");
     let head = Head::of(&packet).expect("it can be sent");
     assert_eq!(VnetHdr::read(head.bytes()).csum_start, vnet.csum_start + 4);
 }
@@ -220,21 +219,51 @@ fn a_request_that_does_not_fit_its_packet_is_refused() {
     assert!(Head::of(&packet).is_ok());
 }
 
+#[test]
+fn headers_prepared_in_place_are_those_that_a_head_would_have() {
+    let pool = MbufPool::builder("place").size(255).cache(0).data_room(4096).build().expect("one");
+    for (ipv6, proto) in KINDS {
+        for (tagged, size) in [(false, 0), (true, 0), (false, 500), (true, 500)] {
+            let (frame, vnet) = unfinished(ipv6, proto, 3000);
+            let mut packet = packet(&pool, &frame);
+            settle(&mut packet, vnet, Unfinished::CHECKSUM).expect("sound");
+            let mut request = packet.tx_request().expect("a checksum");
+            if size > 0 {
+                request.segmentation = match request.l4_checksum {
+                    L4Checksum::Tcp => Segmentation::Tcp(size),
+                    _ => Segmentation::Udp(size),
+                };
+            }
+            packet.request(TxRequest { ip_checksum: !ipv6, ..request });
+            if tagged {
+                packet.insert_vlan(7);
+            }
+            let head = Head::of(&packet).expect("it can be sent");
+            let mut expected = head.bytes()[VNET..].to_vec();
+            expected.extend(&all(&packet)[head.replaces()..]);
+            assert_eq!(prepare(&mut packet), Ok(VnetHdr::read(head.bytes())));
+            assert!(all(&packet) == expected, "{ipv6} {proto} {tagged} {size}");
+            assert_eq!(packet.vlan_to_insert(), None);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_the_kernel_says_of_a_frame_is_harmless(
         frame in proptest::collection::vec(any::<u8>(), 0..200),
         ipv6 in any::<bool>(),
         raw in any::<[u8; VNET]>(),
-        asked in any::<u32>(),
+        asked in any::<u8>(),
         real in any::<bool>(),
     ) {
         let vnet = VnetHdr::read(&raw);
         let frame = if real { unfinished(ipv6, protocol::TCP, 80).0 } else { frame };
         let pool = pool();
         let mut packet = packet(&pool, &frame);
-        let _ = settle(&mut packet, vnet, RxOffloads::from_bits_truncate(asked));
+        let _ = settle(&mut packet, vnet, Unfinished::from_bits_truncate(asked));
         let _ = Head::of(&packet).map(|head| head.bytes().len());
+        let _ = prepare(&mut packet);
         if let Some(mut segments) = Segments::of(&frame, vnet) {
             let mut room = [0; 300];
             while segments.next(&mut room).is_some() {}

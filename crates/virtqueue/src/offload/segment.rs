@@ -1,13 +1,13 @@
 //! Cutting a large frame into those that a wire would carry, for whoever did not ask for large ones.
 
 use super::{TCP_CHECKSUM, UDP_CHECKSUM};
-use crate::vnet::{self, VnetHdr};
+use crate::net::{self as vnet, VnetHdr};
+use core::ops::Range;
 use linecard_net::checksum::{fold, ipv4_header_checksum, pseudo_sum, sum};
 use linecard_net::header::TcpFlags;
 use linecard_net::packet_type::L4;
 use linecard_net::parse::Layers;
 use linecard_net::{FlowKey, parse};
-use std::ops::Range;
 
 /// Where the sequence number is in a TCP header.
 const SEQUENCE: usize = 4;
@@ -17,7 +17,8 @@ const FLAGS: usize = 13;
 const LAST: u8 = TcpFlags::FIN.bits() | TcpFlags::PSH.bits();
 
 /// The segments of a large frame, made one after the other.
-pub(crate) struct Segments<'a> {
+#[derive(Debug)]
+pub struct Segments<'a> {
     frame: &'a [u8],
     layers: Layers,
     flow: FlowKey,
@@ -27,7 +28,7 @@ pub(crate) struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     /// The segments of `frame`; `None` if its headers are not what `vnet` says.
-    pub(crate) fn of(frame: &'a [u8], vnet: VnetHdr) -> Option<Self> {
+    pub fn of(frame: &'a [u8], vnet: VnetHdr) -> Option<Self> {
         let layers = parse(frame).outer;
         let fits = match vnet.gso_type & !vnet::GSO_ECN {
             vnet::GSO_TCPV4 => layers.l4 == L4::Tcp && layers.l3.is_ipv4(),
@@ -42,7 +43,7 @@ impl<'a> Segments<'a> {
     }
 
     /// Makes the next segment in `into`; `None` after the last, or if `into` is too short for one.
-    pub(crate) fn next<'b>(&mut self, into: &'b mut [u8]) -> Option<&'b [u8]> {
+    pub fn next<'b>(&mut self, into: &'b mut [u8]) -> Option<&'b [u8]> {
         let payload = self.payload();
         let headers = payload.start;
         let from = headers + self.next * self.size;
