@@ -77,6 +77,15 @@ impl EventFd {
         Ok(Self(fd))
     }
 
+    /// Another descriptor of the same count, for the side that signals it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, when the process or the machine has too many open files.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Adds 1 to the count. If it is full (2^64 - 2), the waiter has been woken long ago and
     /// nothing is added.
     ///

@@ -60,6 +60,7 @@
 //! | [`timer`] | deadlines for a polling loop: a wheel | – |
 //! | [`alarm`], [`event`] | deadlines and signals for a waiting thread: timerfd, eventfd, epoll | system calls |
 //! | [`barrier`] | ordering towards devices, named by purpose | one instruction each |
+//! | [`device`] | what a driver asks of a device: config space, BARs, DMA, interrupts | – |
 //! | [`mmio`] | device registers, volatile and in bounds, never behind a reference | volatile access |
 //!
 //! Everything that is discovered is read below a [`Root`], so that any machine can be made up in
@@ -78,6 +79,7 @@ pub mod alarm;
 pub mod barrier;
 pub mod clock;
 mod cpulist;
+pub mod device;
 pub mod event;
 pub mod lcore;
 pub mod mem;

@@ -45,13 +45,28 @@ pub trait Word: Copy + PartialEq + fmt::Debug + sealed::Sealed {
     }
 }
 
-mod sealed {
-    pub trait Sealed {}
+pub(crate) mod sealed {
+    /// What only this crate does with words: pass them to code that knows one width.
+    pub trait Sealed {
+        fn widen(self) -> u64;
+        /// The low bits.
+        fn narrow(value: u64) -> Self;
+    }
 }
 
 macro_rules! word {
     ($($word:ident)*) => {$(
-        impl sealed::Sealed for $word {}
+        impl sealed::Sealed for $word {
+            #[inline(always)]
+            fn widen(self) -> u64 {
+                u64::from(self)
+            }
+
+            #[inline(always)]
+            fn narrow(value: u64) -> Self {
+                value as Self
+            }
+        }
         impl Word for $word {
             const ALL_ONES: Self = Self::MAX;
         }
@@ -186,6 +201,25 @@ impl Mmio {
         }
         // SAFETY: `offset + size` is within the window, as was just checked.
         Ok(unsafe { self.base.add(offset) }.cast())
+    }
+
+    /// Reads a word that is known to be within the window; memory is read after it.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn load<W: Word>(&self, offset: usize) -> W {
+        // SAFETY: `fixed` only gives aligned places within the mapping that we keep.
+        let value = unsafe { self.fixed::<W>(offset).read_volatile() };
+        barrier::dma_observe();
+        value
+    }
+
+    /// Writes a word that is known to be within the window, after what was written to memory.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn store<W: Word>(&self, offset: usize, value: W) {
+        barrier::doorbell();
+        // SAFETY: `fixed` only gives aligned places within the mapping that we keep.
+        unsafe { self.fixed::<W>(offset).write_volatile(value) }
     }
 
     /// The place of a register whose offset is a constant of a driver.

@@ -116,8 +116,9 @@ pub struct AddressMap<A> {
 }
 
 impl<A: BusAddress> AddressMap<A> {
-    /// One run: everything contiguous.
-    pub(crate) fn contiguous_from(start: A, len: usize, page: usize) -> Self {
+    /// One run: `len` bytes from `start` on, of pages of `page` bytes. What a device behind an IOMMU
+    /// sees.
+    pub fn contiguous_from(start: A, len: usize, page: usize) -> Self {
         Self { page, runs: vec![Run { offset: 0, len, start }] }
     }
 
