@@ -5,6 +5,7 @@
 //!   driver and a device have different reasons to mistrust it.
 //! * **Names** for what is negotiated ([`Features`], [`Status`]), said in the configuration space and
 //!   asked over the control queue ([`net`]).
+//! * **Messages** of the vhost-user protocol ([`vhost_user`]), and sending and receiving one.
 //! * **Meaning** ([`offload`]): between the virtio-net header and a packet's metadata, in both
 //!   directions: checksums, segmentation. TAP and AF_PACKET have the same header, and use it too.
 //!
@@ -30,6 +31,7 @@ pub mod net;
 pub mod offload;
 pub mod packed;
 pub mod split;
+pub mod vhost_user;
 
 pub use feature::{Features, Status};
 pub use split::DescFlags;
