@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 mod compare;
+mod guest;
 mod hugepages;
 mod test;
 mod tidy;
@@ -26,9 +27,13 @@ enum Command {
     Tidy,
     /// Reserve huge pages, say what changed, and undo it on request
     SetupHugepages(hugepages::Setup),
-    /// Run the tests that need more than `cargo test`: host (root), models (loom, shuttle)
+    /// Run the tests that need more than `cargo test`: host (root), guest (QEMU), models (loom,
+    /// shuttle)
     #[command(subcommand)]
     Test(test::Level),
+    /// The virtual machines of the guest tests
+    #[command(subcommand)]
+    Guest(guest::Guest),
     /// Our figures beside DPDK's, in one run
     Compare(compare::Compare),
 }
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::SetupHugepages(setup) => hugepages::run(&setup),
         Command::Test(level) => test::run(&level),
+        Command::Guest(guest) => guest::run(&guest),
         Command::Compare(compare) => compare::run(&compare),
     };
     match done {

@@ -1,5 +1,6 @@
-//! What host-level tests share.
+//! What host-level and guest-level tests share.
 
+pub mod guest;
 mod needs;
 pub mod netns;
 pub mod programs;

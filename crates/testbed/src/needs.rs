@@ -24,6 +24,8 @@ pub enum Need<'a> {
     Tool(&'a str),
     /// That many free huge pages of 2 MiB.
     HugePages(u64),
+    /// A guest of `cargo xtask test guest`.
+    Guest,
     /// Something that only the test itself could find missing, in words. Never met.
     Unmet(&'a str),
 }
@@ -64,6 +66,9 @@ impl Need<'_> {
             Need::HugePages(count) => {
                 let free = free_huge_pages();
                 (free < count).then(|| format!("{count} free huge pages of 2 MiB, has {free}"))
+            }
+            Need::Guest => {
+                (!crate::guest::is_guest()).then(|| "a guest (cargo xtask test guest)".into())
             }
             Need::Unmet(what) => Some(what.into()),
         }

@@ -1,5 +1,6 @@
 //! `cargo xtask test host`.
 
+use super::all_required;
 use crate::workspace::{Workspace, cargo, has_tool, is_root};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -50,11 +51,6 @@ fn packages_with_host_tests(workspace: &Workspace) -> Vec<String> {
         package.targets.iter().any(|target| target.is_test() && target.name.starts_with("host_"))
     });
     packages.map(|package| package.name.clone()).collect()
-}
-
-fn all_required() -> bool {
-    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|set| set == value);
-    is("LINECARD_REQUIRE_ALL", "1") || is("CI", "true")
 }
 
 fn run_packages(host: &Host, packages: &[String]) -> Result<Tally> {
