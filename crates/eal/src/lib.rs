@@ -61,6 +61,8 @@
 //! | [`alarm`], [`event`] | deadlines and signals for a waiting thread: timerfd, eventfd, epoll | system calls |
 //! | [`barrier`] | ordering towards devices, named by purpose | one instruction each |
 //! | [`device`] | what a driver asks of a device: config space, BARs, DMA, interrupts | – |
+//! | [`pci`] | the scan of the buses, binding to drivers and back, configuration space, BARs | listing addresses |
+//! | [`uio`] | devices through `uio_pci_generic`: physical addresses, one interrupt line | locking a file |
 //! | [`mmio`] | device registers, volatile and in bounds, never behind a reference | volatile access |
 //!
 //! Everything that is discovered is read below a [`Root`], so that any machine can be made up in
@@ -85,7 +87,9 @@ pub mod lcore;
 pub mod mem;
 pub mod mmio;
 pub mod numa;
+pub mod pci;
 mod root;
 pub mod timer;
+pub mod uio;
 
 pub use root::Root;

@@ -140,10 +140,24 @@ impl Mmio {
     /// The mapping is for reading and writing, and of device memory: no Rust program holds it as
     /// memory of its own.
     pub unsafe fn over(map: memmap2::MmapRaw) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::over_with(map, ()) }
+    }
+
+    /// As [`over`](Self::over), keeping something else as well: the open file of a device, without
+    /// which its registers would not answer, or somebody else could open it.
+    ///
+    /// # Safety
+    ///
+    /// As [`over`](Self::over).
+    pub unsafe fn over_with<T: Send + Sync + 'static>(
+        map: memmap2::MmapRaw,
+        owner: T,
+    ) -> Option<Self> {
         let (base, len) = (NonNull::new(map.as_mut_ptr())?, map.len());
         // SAFETY: the mapping is `len` bytes long and stays until `map` is dropped; the rest is the
         // caller's promise, but for the alignment, which is looked at.
-        base.cast::<u64>().is_aligned().then(|| unsafe { Self::keeping(base, len, map) })
+        base.cast::<u64>().is_aligned().then(|| unsafe { Self::keeping(base, len, (map, owner)) })
     }
 
     /// The length in bytes.

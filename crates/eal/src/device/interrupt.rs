@@ -106,7 +106,6 @@ impl From<EventFd> for Vector {
 
 impl Vector {
     /// A UIO device's descriptor, which must not block.
-    #[expect(dead_code, reason = "UIO comes next")]
     pub(crate) fn uio(fd: OwnedFd) -> Self {
         Self(Source::Uio(fd))
     }

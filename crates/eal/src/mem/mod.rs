@@ -59,6 +59,7 @@ pub use addr::{AddressMap, BusAddress, Iova, IovaMap, PhysAddr, PhysMap, Run, Vi
 pub use backing::Backing;
 pub use error::MemError;
 pub use hugepages::{Access, Counts, HugeMount, HugePages, HugeSize, ThpMode};
+pub(crate) use page::base_page;
 pub use page::{PagePolicy, PageSize, Pages};
 pub use report::{Attempt, Failure, Got, Report, Step};
 pub use request::{Lock, Node, Request};
