@@ -47,6 +47,8 @@ pub(crate) struct Outcome {
 enum Said {
     Console(String),
     Results(String),
+    /// A line of the tests that waits for its end.
+    Begun(String),
     Beside(String),
     /// The guest will say no more.
     End,
@@ -167,7 +169,7 @@ pub(crate) fn run(order: &Order<'_>, programs: &Programs, print: impl Fn(&str)) 
     let started = Instant::now();
     let guest = Children(vec![start(launch, &sender).context("cannot start QEMU")?]);
     listen(console, &sender, Said::Console);
-    listen_to_the_end(results, &sender);
+    listen_to_tests(results, &sender);
     answer(requests, monitor, sender);
     let mut watch = Watch::new(order, started)?;
     watch.until_the_end(&receiver, &print);
@@ -187,36 +189,49 @@ fn start(launch: Launch, sender: &Sender<Said>) -> Result<Child> {
 /// Passes on lines in a thread, which ends with its pipe.
 fn listen(pipe: impl Read + Send + 'static, to: &Sender<Said>, said: fn(String) -> Said) {
     let to = to.clone();
-    thread::spawn(move || pass_on(pipe, &to, said));
-}
-
-fn pass_on(pipe: impl Read, to: &Sender<Said>, said: fn(String) -> Said) {
-    for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
-        if to.send(said(line)).is_err() {
-            break;
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+            tell(&to, said(text(&line)));
         }
-    }
+    });
 }
 
-/// As [`listen`], and tells when nothing more can come.
-fn listen_to_the_end(pipe: UnixStream, to: &Sender<Said>) {
+/// The tests' own line: also what has no end yet, since that names a test that hangs.
+fn listen_to_tests(mut pipe: UnixStream, to: &Sender<Said>) {
     let to = to.clone();
     thread::spawn(move || {
-        pass_on(pipe, &to, Said::Results);
-        // Nobody listens any more: then nobody needs to know.
-        let _ = to.send(Said::End);
+        let (mut chunk, mut pending) = ([0; 4096], Vec::new());
+        while let Ok(read @ 1..) = pipe.read(&mut chunk) {
+            pending.extend_from_slice(&chunk[..read]);
+            while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = pending.drain(..=end).collect();
+                tell(&to, Said::Results(text(&line)));
+            }
+            if !pending.is_empty() {
+                tell(&to, Said::Begun(text(&pending)));
+            }
+        }
+        tell(&to, Said::End);
     });
+}
+
+/// When nobody listens any more, nobody needs to know.
+fn tell(to: &Sender<Said>, said: Said) {
+    let _ = to.send(said);
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim_end_matches(['\r', '\n']).to_owned()
 }
 
 fn answer(requests: UnixStream, stream: UnixStream, to: Sender<Said>) {
     thread::spawn(move || {
         let told = to.clone();
-        let note = move |line| drop(told.send(Said::Beside(line)));
+        let note = move |line| tell(&told, Said::Beside(line));
         let served =
             Monitor::connect(stream).and_then(|monitor| monitor::serve(requests, monitor, note));
         if let Err(error) = served {
-            let _ = to.send(Said::Beside(format!("monitor: {error:#}")));
+            tell(&to, Said::Beside(format!("monitor: {error:#}")));
         }
     });
 }
@@ -285,6 +300,7 @@ impl Watch {
             Said::Console(line) => self.outside("console", &line),
             Said::Beside(line) => self.outside("beside", &line),
             Said::Results(line) => self.result(&line, print),
+            Said::Begun(line) => self.results.begin(&line),
             Said::End => {}
         }
     }
@@ -304,7 +320,9 @@ impl Watch {
             Line::NoModule(module) => self.complaints.push(format!("cannot load {module}")),
             Line::Text => {
                 self.results.hear(line);
-                print(line);
+                if !line.is_empty() {
+                    print(line);
+                }
             }
         }
     }

@@ -55,6 +55,13 @@ pub(crate) struct Results {
 }
 
 impl Results {
+    /// A line without its end: the name of a test that may take long, if it is that.
+    pub(crate) fn begin(&mut self, line: &str) {
+        if let Some((name, _)) = begun(line) {
+            self.current = Some(name.into());
+        }
+    }
+
     /// The harness prints `test NAME ... ` first and `ok` or `FAILED` when the test is done,
     /// with all that the test printed in between.
     pub(crate) fn hear(&mut self, line: &str) {
@@ -62,9 +69,7 @@ impl Results {
             self.skipped += 1;
         }
         let mut rest = line;
-        if let Some((name, after)) =
-            line.strip_prefix("test ").and_then(|it| it.split_once(" ... "))
-        {
+        if let Some((name, after)) = begun(line) {
             self.current = Some(name.into());
             rest = after;
         }
@@ -93,6 +98,11 @@ impl Results {
         let failed = if failed == 0 && complaints > 0 { 1 } else { failed };
         Tally { passed, failed, skipped: self.skipped }
     }
+}
+
+/// The name of a test, and what follows it.
+fn begun(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("test ")?.split_once(" ... ")
 }
 
 /// Signs, on the console or from QEMU, that something broke whatever the tests say.
@@ -135,6 +145,9 @@ mod tests {
     #[test]
     fn what_never_ended_has_failed_and_is_named() {
         let results = heard(&["test a ... ok", "test b ... "]);
+        assert_eq!(results.interrupted(), Some("b"));
+        let mut results = heard(&["test a ... ok"]);
+        results.begin("test b ... ");
         assert_eq!(results.interrupted(), Some("b"));
         assert_eq!(results.tally(3, 1), Tally { passed: 1, failed: 2, skipped: 0 });
     }
