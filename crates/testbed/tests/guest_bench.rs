@@ -82,6 +82,7 @@ fn a_carried_module_is_loaded_when_it_is_asked_for_and_a_device_changes_hands() 
     assert_eq!(guest::driver_of(NEAR).as_deref(), Some("virtio-pci"));
     guest::bind(NEAR, "vfio-pci").unwrap();
     assert!(Path::new("/dev/vfio/vfio").exists());
+    assert!(Path::new("/sys/module/vfio_iommu_type1").exists(), "what vfio wants beside it");
     guest::bind(NEAR, "virtio-pci").unwrap();
     assert!(guest::interface_of(NEAR).is_some());
     assert!(guest::load_module("no_such_module").is_err());

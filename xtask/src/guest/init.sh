@@ -11,6 +11,7 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t hugetlbfs hugetlbfs /dev/hugepages
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+chmod 755 /
 chmod 1777 /tmp /dev/shm
 stty -F /dev/ttyS1 raw -echo
 stty -F /dev/ttyS2 raw -echo

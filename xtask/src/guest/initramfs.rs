@@ -53,7 +53,9 @@ fn skeleton(archive: &mut Archive) -> Result<()> {
     for link in ["bin", "sbin", "lib", "lib64"] {
         archive.symlink(link, &format!("usr/{link}"));
     }
-    for folder in ["dev", "proc", "sys", "tmp", "run", "var/run", "usr/sbin", "usr/lib64"] {
+    // The kernel calls /sbin/modprobe when it wants a module.
+    archive.symlink("usr/sbin", "bin");
+    for folder in ["dev", "proc", "sys", "tmp", "run", "var/run", "usr/lib64"] {
         archive.directory(folder);
     }
     archive.character_device("dev/console", (5, 1));

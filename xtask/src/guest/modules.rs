@@ -55,11 +55,30 @@ impl Modules {
             let content = read_module(&kernel.modules().join(file))?;
             into.file(&format!("{folder}/{file}"), 0o644, &content);
         }
-        let dep: String = needed.iter().map(|module| format!("{}\n", self.lines[module])).collect();
+        let dep: String = needed.iter().map(|module| self.line_with_soft(module) + "\n").collect();
         into.file(&format!("{folder}/modules.dep"), 0o644, dep.as_bytes());
         into.file(&format!("{folder}/modules.alias"), 0o644, b"");
         into.file(&format!("{folder}/modules.symbols"), 0o644, b"");
         Ok(())
+    }
+
+    /// Busybox knows nothing of soft dependencies, so those of what a module needs become hard
+    /// ones of the module. It loads a line from its end to its beginning.
+    fn line_with_soft(&self, module: &str) -> String {
+        let (file, hard) = self.lines[module].split_once(':').unwrap_or_default();
+        let mut files: Vec<&str> = hard.split_whitespace().collect();
+        for path in hard.split_whitespace() {
+            let soft = self.soft.get(&name(path)).into_iter().flatten();
+            let lines = soft.filter(|soft| *soft != module).filter_map(|soft| self.lines.get(soft));
+            for (soft, its) in lines.filter_map(|line| line.split_once(':')) {
+                let its: Vec<&str> = its.split_whitespace().collect();
+                if !files.contains(&soft) && !its.contains(&file) {
+                    files.insert(0, soft);
+                    files.extend(its.into_iter().filter(|path| !hard.contains(path)));
+                }
+            }
+        }
+        format!("{file}: {}", files.join(" "))
     }
 
     /// The modules and all that they need, without those built into the kernel.
@@ -120,6 +139,15 @@ mod tests {
         let needed = modules().closure(&["vfio-pci".into(), "unix".into()]).unwrap();
         let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
         assert_eq!(needed, ["irqbypass", "vfio", "vfio_iommu_type1", "vfio_pci"]);
+    }
+
+    #[test]
+    fn soft_dependencies_are_loaded_before_a_module_and_after_what_they_need() {
+        let line = modules().line_with_soft("vfio_pci");
+        let files: Vec<&str> = line.split_whitespace().collect();
+        let at = |file: &str| files.iter().position(|path| path.ends_with(file)).unwrap();
+        assert!(at("vfio_iommu_type1.ko") < at("vfio/vfio.ko"), "{line}");
+        assert_eq!(modules().line_with_soft("vfio_iommu_type1").matches("type1").count(), 1);
     }
 
     #[test]
