@@ -74,6 +74,46 @@ pub unsafe fn from_plain(object: Object) -> Mbuf {
     unsafe { Mbuf::from_header(object.cast()) }
 }
 
+/// Whether a packet is one plain buffer: direct, and alone.
+#[inline(always)]
+pub fn is_plain(packet: &Mbuf) -> bool {
+    packet.header().is_plain()
+}
+
+/// Gives up the first `n` packets of a burst as addresses, written from `into` on; each is had back
+/// with [`from_address`], or all with [`free_plain`].
+///
+/// # Safety
+/// `n` is at most `burst.len()`, and `into` can be written `n` times.
+#[inline(always)]
+pub unsafe fn take_addresses(burst: &mut Burst, n: usize, into: *mut Option<NonNull<u8>>) {
+    use linecard_ring::Source;
+    let packets = burst.items().as_ptr().cast::<Option<NonNull<u8>>>();
+    // SAFETY: an `Mbuf` is a pointer to its header, which is what `from_address` wants, and `Some` of
+    // a pointer is that pointer; `n` are there, and the burst owns them no longer.
+    unsafe {
+        packets.copy_to_nonoverlapping(into, n);
+        burst.took(n);
+    }
+}
+
+/// Returns packets that were given up as addresses, each one plain buffer of the pool `home`, in one
+/// call.
+///
+/// # Safety
+/// All are from [`take_addresses`] or [`into_address`], were plain ([`is_plain`]) and of `home` then,
+/// and become packets again no more. None is `None`.
+#[inline(always)]
+pub unsafe fn free_plain(home: linecard_mempool::Home, addresses: &[Option<NonNull<u8>>]) {
+    debug_assert!(addresses.iter().all(Option::is_some), "a hole among packets");
+    // SAFETY: an object is the address of its first byte, where the header is; a plain one goes back
+    // as it is; the rest is the caller's promise.
+    unsafe {
+        let objects = addresses.as_ptr().cast::<Object>();
+        home.put_bulk(core::slice::from_raw_parts(objects, addresses.len()));
+    }
+}
+
 /// Gives up a packet as an address, to be had back with [`from_address`].
 #[inline(always)]
 pub fn into_address(packet: Mbuf) -> NonNull<u8> {

@@ -1,1 +1,63 @@
-//! Ports of the Intel 82599, X520, X540 and X550.
+//! Ports on the Intel 82599, X520, X540 and X550.
+//!
+//! The driver takes any [`Device`](linecard_eal::device::Device): a card through VFIO or UIO, a model
+//! of one in the same process, or one in another process. No physical card was at hand when it was
+//! written: what is proven is proven on a model that Linux's and DPDK's drivers accept as an 82599.
+//!
+//! ```no_run
+//! use linecard_mbuf::{Burst, MbufPool};
+//! use linecard_pmd_core::{Port, PortConfig};
+//! use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
+//!
+//! # fn card() -> Box<dyn linecard_eal::device::Device> { unimplemented!() }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = MbufPool::builder("packets").size(8191).build()?;
+//! let port = Port::open(IxgbePort::open(card(), IxgbeOptions::new())?);
+//! let (port, mut queues) = port.configure(PortConfig::new(&pool))?.start()?;
+//!
+//! let mut burst = Burst::new();
+//! while port.mtu() == 1500 {
+//!     queues.rx[0].receive(&mut burst);
+//!     queues.tx[0].send(&mut burst); // back to where they came from
+//!     burst.clear();
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! * no wait without a limit; what did not happen in time is an error that names the register;
+//! * on the hot path no system call, no lock, no allocation, no copy; one write of a tail a burst;
+//! * nothing that the card writes becomes an address, and a length is checked against what was
+//!   posted: a card that lies costs itself its queue ([`is_finished`]), not the process;
+//! * memory goes only after the card has been stopped from using it; what could not be stopped is
+//!   kept until the card is reset.
+//!
+//! [`is_finished`]: linecard_pmd_core::RxQueue::is_finished
+//!
+//! # Map
+//!
+//! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
+//! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx`, `tx`,
+//! `rss`, `filters`, `interrupts`, `stats`, and `port`, which puts them together.
+
+mod eeprom;
+mod filters;
+mod hardware;
+mod ids;
+mod init;
+mod interrupts;
+mod link;
+mod port;
+mod queue;
+mod registers;
+mod rss;
+mod rx;
+mod stats;
+mod trouble;
+mod tx;
+
+pub use ids::{Family, Media, family};
+pub use init::{DEPARTURES, Departure};
+pub use port::{IxgbeOptions, IxgbePort};

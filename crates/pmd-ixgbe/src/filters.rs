@@ -1,0 +1,99 @@
+//! Which frames are let in: addresses (§7.1.1.1), VLANs (§7.1.1.2).
+
+use crate::registers::Registers;
+use linecard_ixgbe_regs::registers::*;
+use linecard_net::MacAddr;
+use linecard_pmd_core::{AllMulticast, Promiscuous, VlanFilter};
+use std::collections::BTreeSet;
+
+/// RAL and RAH: the card's own address, and so many more.
+pub(crate) const MORE_ADDRESSES: usize = 127;
+
+/// What the user has said, to be said again after a reset.
+#[derive(Clone, Debug)]
+pub(crate) struct Filters {
+    pub(crate) own: MacAddr,
+    /// By their place in RAL/RAH, less one.
+    pub(crate) more: Vec<MacAddr>,
+    /// Multicast addresses that RAL/RAH had no room for go into the hash table (MTA).
+    pub(crate) promiscuous: Promiscuous,
+    pub(crate) all_multicast: AllMulticast,
+    /// VLANs let through, if any has ever been named.
+    pub(crate) vlans: Option<BTreeSet<u16>>,
+}
+
+impl Filters {
+    pub(crate) fn new(own: MacAddr) -> Self {
+        Filters {
+            own,
+            more: Vec::new(),
+            promiscuous: Promiscuous::Off,
+            all_multicast: AllMulticast::Off,
+            vlans: None,
+        }
+    }
+
+    /// Says all of it.
+    pub(crate) fn apply(&self, registers: &Registers) {
+        self.apply_addresses(registers);
+        self.apply_modes(registers);
+        self.apply_vlans(registers);
+    }
+
+    pub(crate) fn apply_addresses(&self, registers: &Registers) {
+        set_address(registers, 0, Some(self.own));
+        for index in 0..MORE_ADDRESSES {
+            set_address(registers, index as u32 + 1, self.more.get(index).copied());
+        }
+    }
+
+    pub(crate) fn apply_modes(&self, registers: &Registers) {
+        let all = self.promiscuous == Promiscuous::On;
+        let multicast = all || self.all_multicast == AllMulticast::On;
+        let word = fctrl::UPE.put(registers.read(&FCTRL), u32::from(all));
+        registers.write(&FCTRL, fctrl::MPE.put(word, u32::from(multicast)));
+        self.apply_vlan_switch(registers);
+    }
+
+    pub(crate) fn apply_vlans(&self, registers: &Registers) {
+        let vlans = self.vlans.iter().flatten();
+        let mut table = [0u32; 128];
+        vlans.for_each(|vlan| table[usize::from(vlan >> 5)] |= 1 << (vlan & 31));
+        table.iter().zip(0..).for_each(|(word, index)| registers.write_at(&VFTA, index, *word));
+        self.apply_vlan_switch(registers);
+    }
+
+    /// The filter is on once a VLAN has been named, and never in promiscuous mode.
+    fn apply_vlan_switch(&self, registers: &Registers) {
+        let on = self.vlans.is_some() && self.promiscuous == Promiscuous::Off;
+        registers.put(&VLNCTRL, vlnctrl::VFE, u32::from(on));
+    }
+
+    /// Lets a VLAN through, or not.
+    pub(crate) fn vlan(&mut self, vlan: u16, filter: VlanFilter) {
+        let vlans = self.vlans.get_or_insert_default();
+        match filter {
+            VlanFilter::Pass => vlans.insert(vlan),
+            VlanFilter::Drop => vlans.remove(&vlan),
+        };
+    }
+}
+
+/// §8.2.3.7.8: the address's first byte is the lowest.
+fn set_address(registers: &Registers, index: u32, address: Option<MacAddr>) {
+    let [a, b, c, d, e, f] = address.map_or([0; 6], |address| address.0);
+    let high = rah::ADDR.put(0, u32::from(u16::from_le_bytes([e, f])));
+    // The low half while the filter is off, so that no other address is ever let in.
+    registers.write_at(&RAH, index, 0);
+    registers.write_at(&RAL, index, u32::from_le_bytes([a, b, c, d]));
+    registers.write_at(&RAH, index, rah::AV.put(high, u32::from(address.is_some())));
+    // Pool 0 (§8.2.3.7.10).
+    registers.write_at(&MPSAR, 2 * index, u32::from(address.is_some()));
+}
+
+/// The card's own address, as the EEPROM gave it.
+pub(crate) fn own_address(registers: &Registers) -> MacAddr {
+    let [a, b, c, d] = registers.read_at(&RAL, 0).to_le_bytes();
+    let [e, f, ..] = registers.read_at(&RAH, 0).to_le_bytes();
+    MacAddr([a, b, c, d, e, f])
+}

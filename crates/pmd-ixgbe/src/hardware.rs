@@ -1,0 +1,171 @@
+//! The card itself: what its port and its queues share, and its resets and semaphores.
+
+use crate::ids::{Family, Media};
+use crate::registers::{Registers, Until};
+use crate::trouble::Trouble;
+use linecard_eal::device::{Device, DmaMemory};
+use linecard_ixgbe_regs::registers::*;
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the card's own work may take; the datasheet's figures are far below.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// §4.6.3.2: between a reset and the next access of the registers.
+const AFTER_RESET: Duration = Duration::from_millis(10);
+
+/// Resources that driver and firmware share (§10.5.4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shared {
+    Eeprom,
+    Phy,
+    MacCsr,
+}
+
+/// A card, and what must outlive its queues.
+#[derive(Debug)]
+pub(crate) struct Hardware {
+    pub(crate) registers: Registers,
+    pub(crate) family: Family,
+    pub(crate) media: Media,
+    /// Memory of queues that did not stop: kept until the device is reset.
+    quarantine: Mutex<Vec<Box<dyn Any + Send>>>,
+    /// Last: its drop takes bus mastering away, before the quarantine's memory may go.
+    pub(crate) device: Box<dyn Device>,
+}
+
+impl Hardware {
+    pub(crate) fn new(
+        device: Box<dyn Device>,
+        (family, media): (Family, Media),
+    ) -> Result<Self, Trouble> {
+        let registers = Registers::new(device.bar(0)?)?;
+        let quarantine = Mutex::default();
+        Ok(Hardware { registers, family, media, quarantine, device })
+    }
+
+    /// Which of the card's ports this is.
+    fn function(&self) -> u32 {
+        self.registers.field(&STATUS, status::LAN_ID) & 1
+    }
+
+    /// Stops all requests of the device on the bus, and resets it (§4.2.1.6.1, §4.6.3.2).
+    pub(crate) fn reset(&self) -> Result<(), Trouble> {
+        let registers = &self.registers;
+        self.silence();
+        registers.set(&CTRL, ctrl::GIO_DISABLE);
+        // A device with requests under way is reset all the same: twice, as the datasheet wants it.
+        let idle = registers.wait(&Until::clear(&STATUS, status::GIO_ENABLE, PATIENCE / 10));
+        for _ in 0..if idle.is_ok() { 1 } else { 2 } {
+            registers.set(&CTRL, ctrl::RST);
+            std::thread::sleep(AFTER_RESET);
+            registers.wait(&Until::clear(&CTRL, ctrl::RST, PATIENCE))?;
+        }
+        self.silence();
+        registers.wait(&Until::set(&EEC, eec::AUTO_RD, PATIENCE))?;
+        registers.wait(&Until::set(&RDRXCTL, rdrxctl::DMAIDONE, PATIENCE))?;
+        self.lock_quarantine().clear();
+        Ok(())
+    }
+
+    /// No interrupts, and none pending (§4.6.3.1).
+    pub(crate) fn silence(&self) {
+        self.registers.write(&EIMC, u32::MAX >> 1);
+        self.registers.fill(&EIMC_EX, u32::MAX);
+        let _ = self.registers.read(&EICR);
+    }
+
+    /// Does something with a resource that the firmware may want too (§10.5.4).
+    pub(crate) fn sharing<R>(
+        &self,
+        what: Shared,
+        work: impl FnOnce() -> Result<R, Trouble>,
+    ) -> Result<R, Trouble> {
+        let (ours, theirs) = self.bits(what);
+        let begin = Instant::now();
+        loop {
+            let word =
+                self.with_semaphore(|word| (word & (ours | theirs) == 0).then_some(word | ours))?;
+            if word & (ours | theirs) == 0 {
+                break;
+            }
+            // The firmware may hold it for up to 3 s; a driver that died, for ever: then it is ours.
+            if begin.elapsed() > 3 * PATIENCE {
+                self.with_semaphore(|word| Some((word & !theirs) | ours))?;
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let done = work();
+        self.with_semaphore(|word| Some(word & !ours))?;
+        done
+    }
+
+    fn bits(&self, what: Shared) -> (u32, u32) {
+        let second = self.function() == 1;
+        let (ours, theirs) = match what {
+            Shared::Eeprom => (sw_fw_sync::SW_EEPROM, sw_fw_sync::FW_EEPROM),
+            Shared::Phy if second => (sw_fw_sync::SW_PHY1, sw_fw_sync::FW_PHY1),
+            Shared::Phy => (sw_fw_sync::SW_PHY0, sw_fw_sync::FW_PHY0),
+            Shared::MacCsr => (sw_fw_sync::SW_MAC_CSR, sw_fw_sync::FW_MAC_CSR),
+        };
+        (ours.mask(), theirs.mask())
+    }
+
+    /// Changes SW_FW_SYNC as `change` says of it, under the semaphore of drivers and that of
+    /// driver and firmware; says what it was.
+    fn with_semaphore(&self, change: impl FnOnce(u32) -> Option<u32>) -> Result<u32, Trouble> {
+        let registers = &self.registers;
+        // Reading SMBI takes it: 0 says that it is ours.
+        registers.wait(&Until::clear(&SWSM, swsm::SMBI, PATIENCE))?;
+        let begin = Instant::now();
+        loop {
+            registers.set(&SWSM, swsm::SWESMBI);
+            if registers.field(&SWSM, swsm::SWESMBI) == 1 || begin.elapsed() > PATIENCE {
+                break;
+            }
+        }
+        let before = registers.read(&SW_FW_SYNC);
+        if let Some(after) = change(before) {
+            registers.write(&SW_FW_SYNC, after);
+        }
+        let both = swsm::SMBI.mask() | swsm::SWESMBI.mask();
+        registers.write(&SWSM, registers.read(&SWSM) & !both);
+        Ok(before)
+    }
+
+    /// Whether reads are answered by nobody.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.device.is_gone()
+    }
+
+    /// Keeps what a queue used that did not stop.
+    pub(crate) fn keep(&self, memory: impl Any + Send) {
+        self.lock_quarantine().push(Box::new(memory));
+    }
+
+    /// How many queues' memory is kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.lock_quarantine().len()
+    }
+
+    fn lock_quarantine(&self) -> MutexGuard<'_, Vec<Box<dyn Any + Send>>> {
+        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hardware {
+    /// Nothing reaches memory once bus mastering is off; only then may the quarantine go.
+    fn drop(&mut self) {
+        self.silence();
+        let off = self.device.config().disable_bus_master();
+        if off.is_err() && !self.device.is_gone() {
+            // It may still write: better to lose the memory than to give it to somebody else.
+            self.lock_quarantine().drain(..).for_each(std::mem::forget);
+        }
+    }
+}
+
+/// Memory for all rings of a port.
+pub(crate) type Arena = Arc<DmaMemory>;

@@ -1,0 +1,148 @@
+//! Initialisation, section by section of the datasheet's §4.6.
+
+use crate::hardware::{Hardware, PATIENCE};
+use crate::registers::{Registers, Until};
+use crate::trouble::Trouble;
+use linecard_ixgbe_regs::registers::*;
+
+/// Where the driver does not do what the datasheet says, or does what it does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The datasheet does not say it, and it is needed.
+    Missing,
+    /// It says two things.
+    Contradiction,
+    /// It says it, and nothing depends on it.
+    Pointless,
+    /// The driver has no use for it.
+    Unused,
+}
+
+/// Every departure of the initialisation, by section.
+pub const DEPARTURES: &[(&str, Departure, &str)] = &[
+    (
+        "4.6.3.2",
+        Departure::Missing,
+        "the reset is done twice if requests on the bus did not end (§5.2.5.3.2 says so)",
+    ),
+    (
+        "4.6.4",
+        Departure::Unused,
+        "SFP+ modules' own settings in the EEPROM: the firmware's defaults carry 10G SR, LR and DA",
+    ),
+    (
+        "4.6.6",
+        Departure::Pointless,
+        "interrupts are set up when the port starts, not before: none is wanted until then",
+    ),
+    (
+        "4.6.7",
+        Departure::Contradiction,
+        "RDRXCTL.RSCFRSTSIZE: reserved with a default of 8, to be written 0; it is written 0",
+    ),
+    (
+        "4.6.7",
+        Departure::Unused,
+        "header split: packets go into one buffer or several, headers first",
+    ),
+    ("4.6.8", Departure::Unused, "DTXTCPFLGL/H: their defaults are right for TCP segmentation"),
+    (
+        "4.6.11",
+        Departure::Unused,
+        "traffic classes: one packet buffer of 512 KiB, and of 160 KiB for transmit",
+    ),
+    ("7.1.2", Departure::Unused, "pools of virtual machines: everything is in pool 0"),
+];
+
+/// KiB of the one receive packet buffer, and of the one transmit packet buffer (§4.6.11.3.4).
+const RX_BUFFER: u32 = 512;
+const TX_BUFFER: u32 = 160;
+
+/// §4.6.3: after a reset, all but queues and link. `frame` is the largest frame in bytes, its check
+/// sequence included.
+pub(crate) fn bring_up(hardware: &Hardware, frame: u32) -> Result<(), Trouble> {
+    let registers = &hardware.registers;
+    tables(registers);
+    receive(registers, frame);
+    transmit(registers)?;
+    // §4.6.3: a driver has the device.
+    registers.set(&CTRL_EXT, ctrl_ext::DRV_LOAD);
+    Ok(())
+}
+
+/// §4.6.7: filters hold whatever they held before, as they have no reset.
+fn tables(registers: &Registers) {
+    registers.fill(&MTA, 0);
+    registers.fill(&VFTA, 0);
+    registers.fill(&PFUTA, 0);
+    registers.fill(&PFVLVF, 0);
+    registers.fill(&PFVLVFB, 0);
+    // Address 0 is the card's own, from the EEPROM. All belong to pool 0.
+    (1..RAH.count()).for_each(|index| {
+        registers.write_at(&RAL, index, 0);
+        registers.write_at(&RAH, index, 0);
+    });
+    registers.fill(&MPSAR, 0);
+    registers.write_at(&MPSAR, 0, 1);
+    registers.fill(&FTQF, 0);
+    registers.fill(&ETQF, 0);
+    registers.write(&SYNQF, 0);
+}
+
+/// §4.6.7: receive, but for its queues.
+fn receive(registers: &Registers, frame: u32) {
+    registers.write(&FCTRL, fctrl::BAM.mask());
+    registers.fill(&RXPBSIZE, 0);
+    registers.write_at(&RXPBSIZE, 0, rxpbsize::SIZE.put(0, RX_BUFFER));
+    frames(registers, frame);
+    registers.set(&HLREG0, hlreg0::RXCRCSTRP);
+    let word = registers.read(&RDRXCTL);
+    let word = rdrxctl::RSCFRSTSIZE.put(rdrxctl::CRCSTRIP.put(word, 1), 0);
+    registers.write(&RDRXCTL, word);
+    // Checksums are always checked; whether anybody is told is the queue's choice. PCSD: the RSS
+    // hash has the place of the fragment checksum.
+    registers.write(&RXCSUM, rxcsum::IPPCSE.mask() | rxcsum::PCSD.mask());
+    registers.set(&CTRL_EXT, ctrl_ext::NS_DIS);
+    registers.write(&MRQC, 0);
+    registers.write_at(&PSRTYPE, 0, 0);
+    // §8.2.3.17.1: the flow director is off until a rule wants it.
+    registers.write(&FDIRCTRL, 0);
+}
+
+/// The largest frame that is received (§8.2.3.22.13).
+pub(crate) fn frames(registers: &Registers, frame: u32) {
+    registers.put(&HLREG0, hlreg0::JUMBOEN, u32::from(frame > 1518));
+    registers.put(&MAXFRS, maxfrs::MFS, frame);
+}
+
+/// §4.6.8: transmit, but for its queues.
+fn transmit(registers: &Registers) -> Result<(), Trouble> {
+    registers.set(&HLREG0, hlreg0::TXCRCEN);
+    registers.set(&HLREG0, hlreg0::TXPADEN);
+    // One class of traffic (§4.6.11.3.4): as many requests as the device can have.
+    registers.write(&DTXMXSZRQ, 0xFFF);
+    registers.set(&RTTDCS, rttdcs::ARBDIS);
+    registers.write(&MTQC, 0);
+    registers.clear(&RTTDCS, rttdcs::ARBDIS);
+    registers.fill(&TXPBSIZE, 0);
+    registers.write_at(&TXPBSIZE, 0, txpbsize::SIZE.put(0, TX_BUFFER));
+    registers.fill(&TXPBTHRESH, 0);
+    registers.write_at(&TXPBTHRESH, 0, TX_BUFFER);
+    registers.wait(&Until::set(&SECTXSTAT, sectxstat::RDY, PATIENCE))?;
+    registers.set(&DMATXCTL, dmatxctl::TE);
+    Ok(())
+}
+
+/// §4.6.7, last: lets packets in. The path through the security block is emptied before.
+pub(crate) fn open_receive(registers: &Registers) -> Result<(), Trouble> {
+    registers.set(&SECRXCTRL, secrxctrl::RX_DIS);
+    registers.wait(&Until::set(&SECRXSTAT, secrxstat::RDY, PATIENCE))?;
+    registers.set(&RXCTRL, rxctrl::RXEN);
+    registers.clear(&SECRXCTRL, secrxctrl::RX_DIS);
+    Ok(())
+}
+
+/// The reverse: no packet comes in.
+pub(crate) fn close_receive(registers: &Registers) {
+    registers.clear(&RXCTRL, rxctrl::RXEN);
+}

@@ -1,0 +1,702 @@
+//! The port: a card's life from its opening to its end.
+
+use crate::filters::{self, Filters, MORE_ADDRESSES};
+use crate::hardware::{Arena, Hardware};
+use crate::interrupts::{Bell, Interrupts};
+use crate::queue::{self, Descriptors, QueueControl, Side};
+use crate::rx::{Meaning, Receive, Scatter};
+use crate::stats::{self, Sums};
+use crate::trouble::Trouble;
+use crate::tx::Transmit;
+use crate::{eeprom, ids, init, interrupts, link, rss, rx, tx};
+use linecard_eal::device::{Device, DmaMemory, Mapping, Place};
+use linecard_eal::mem::{IovaMode, Node, PagePolicy, Request};
+use linecard_ixgbe_regs::registers::*;
+use linecard_mbuf::driver::Place as Data;
+use linecard_mbuf::{Mbuf, MbufPool};
+use linecard_mempool::Home;
+use linecard_net::MacAddr;
+use linecard_pmd_core::{
+    AllMulticast, Capabilities, Descriptors as Count, Driver, Error, Event, FlowCapabilities, Gate,
+    Link, LinkState, PortConfig, PortInfo, Promiscuous, QueueStats, Queues, RssConfig, RxOffloads,
+    Step, TxOffloads, VlanFilter, VlanStrip,
+};
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// What a frame has besides its MTU: a header, two tags and the check sequence.
+const OVERHEAD: usize = 14 + 8 + 4;
+
+/// §8.2.3.22.13: the largest frame, check sequence included.
+const LARGEST: usize = 15_872;
+
+/// SRRCTL counts a buffer's room in KiB, up to 16.
+const KIB: usize = 1024;
+
+/// How a card is to be driven.
+#[derive(Clone, Debug)]
+pub struct IxgbeOptions {
+    name: Option<String>,
+    interval: Duration,
+}
+
+impl Default for IxgbeOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl IxgbeOptions {
+    /// As most want it.
+    pub fn new() -> Self {
+        IxgbeOptions { name: None, interval: Duration::from_micros(50) }
+    }
+
+    /// What to call the port; the device's own name unless told.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The least time between two interrupts of a receive queue: up to 1,022 µs, in steps of 2 µs
+    /// (EITR, §7.3.2.1).
+    pub fn interrupt_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+}
+
+/// A pool that the device was told of.
+#[derive(Debug)]
+struct KnownPool {
+    home: Home,
+    ranges: Vec<Range<usize>>,
+    /// Before the pool: the device forgets the memory first.
+    _mappings: Vec<Mapping>,
+    _pool: MbufPool,
+}
+
+/// The pools that the device was told of.
+#[derive(Clone, Debug)]
+pub(crate) struct Known(Arc<Vec<Arc<KnownPool>>>);
+
+impl Known {
+    /// The one that most packets will come from.
+    pub(crate) fn first(&self) -> Home {
+        self.0[0].home
+    }
+
+    /// Whether the device knows all of a packet's memory.
+    pub(crate) fn all(&self, packet: &Mbuf) -> bool {
+        packet.device_segments().all(|(place, len)| self.has(place, len))
+    }
+
+    fn has(&self, place: Data, len: usize) -> bool {
+        let start = place.address.as_ptr().addr();
+        let within = |range: &Range<usize>| start >= range.start && start + len <= range.end;
+        self.0.iter().flat_map(|pool| &pool.ranges).any(within)
+    }
+}
+
+/// What a queue keeps alive: its ring, the pools, and the knowledge that it lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeps {
+    _arena: Arena,
+    _pools: Known,
+    _alive: Arc<()>,
+}
+
+/// A port on an 82599, X520, X540 or X550.
+#[derive(Debug)]
+pub struct IxgbePort {
+    info: PortInfo,
+    hardware: Arc<Hardware>,
+    config: Option<PortConfig>,
+    known: Option<Known>,
+    filters: Filters,
+    strip: VlanStrip,
+    rss: Option<RssConfig>,
+    mtu: usize,
+    interval: Duration,
+    running: Option<Running>,
+    /// Lives as long as a queue of the last start does.
+    alive: Weak<()>,
+    stats: QueueStats,
+    sums: Sums,
+    link: Link,
+    gone: bool,
+}
+
+/// What there is between start and stop.
+#[derive(Debug)]
+struct Running {
+    gate: Gate,
+    controls: Vec<Arc<QueueControl>>,
+    interrupts: Option<Interrupts>,
+}
+
+impl IxgbePort {
+    /// Takes a card over: resets it, and reads what it is.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is no such card, or its EEPROM is damaged; [`Error::System`] with
+    /// the register that did not become what it should in time; [`Error::Gone`].
+    pub fn open(device: Box<dyn Device>, options: IxgbeOptions) -> Result<Self, Error> {
+        let name = options.name.clone().unwrap_or_else(|| device.name().to_owned());
+        take_over(device, name.clone(), options).map_err(|trouble| trouble.at(&name, "open"))
+    }
+
+    fn at<T>(&self, doing: &str, done: Result<T, Trouble>) -> Result<T, Error> {
+        done.map_err(|trouble| trouble.at(&self.info.name, doing))
+    }
+
+    /// The device behind it.
+    pub fn device(&self) -> &dyn Device {
+        &*self.hardware.device
+    }
+
+    /// Words of the EEPROM, from `from` on (§6).
+    ///
+    /// # Errors
+    /// If the card does not give them.
+    pub fn eeprom(&self, from: u16, count: u16) -> Result<Vec<u16>, Error> {
+        self.at("read the EEPROM", eeprom::words(&self.hardware, from, count))
+    }
+
+    /// Every register that the driver knows and that reading does not change: name, index, value.
+    pub fn registers(&self) -> Vec<(&'static str, u32, u32)> {
+        use linecard_ixgbe_regs::Access::{ReadOnly, ReadWrite};
+        let still = linecard_ixgbe_regs::all().filter(|r| matches!(r.access, ReadOnly | ReadWrite));
+        let each = still.flat_map(|register| (0..register.count()).map(move |i| (register, i)));
+        each.map(|(r, i)| (r.name, i, self.hardware.registers.read_at(r, i))).collect()
+    }
+
+    fn offloads(&self) -> RxOffloads {
+        self.config.as_ref().map_or(RxOffloads::empty(), PortConfig::rx_offloads_asked)
+    }
+}
+
+fn take_over(
+    device: Box<dyn Device>,
+    name: String,
+    options: IxgbeOptions,
+) -> Result<IxgbePort, Trouble> {
+    let identity = device.identity();
+    let card =
+        ids::family(identity).ok_or_else(|| Trouble::Stranger { id: identity.to_string() })?;
+    let node = device.node();
+    let hardware = Arc::new(Hardware::new(device, card)?);
+    hardware.reset()?;
+    eeprom::check(&hardware)?;
+    let mac = filters::own_address(&hardware.registers);
+    if mac.is_multicast() || mac.0 == [0; 6] {
+        return Err(Trouble::Address { address: mac.to_string() });
+    }
+    link::up(&hardware)?;
+    let capabilities = capabilities(&hardware);
+    let link = link::state(&hardware)?;
+    Ok(IxgbePort {
+        info: PortInfo { name, kind: "ixgbe", mac, node, capabilities },
+        hardware,
+        config: None,
+        known: None,
+        filters: Filters::new(mac),
+        strip: VlanStrip::Off,
+        rss: None,
+        mtu: 1500,
+        interval: options.interval,
+        running: None,
+        alive: Weak::new(),
+        stats: QueueStats::default(),
+        sums: Sums::default(),
+        link,
+        gone: false,
+    })
+}
+
+fn capabilities(hardware: &Hardware) -> Capabilities {
+    let descriptors = Count {
+        min: queue::LEAST,
+        max: queue::MOST,
+        step: Step::PowerOfTwo,
+        default: queue::USUAL,
+    };
+    let rx_offloads = RxOffloads::IP_CHECKSUM
+        | RxOffloads::L4_CHECKSUM
+        | RxOffloads::VLAN_STRIP
+        | RxOffloads::VLAN_FILTER
+        | RxOffloads::SCATTER
+        | RxOffloads::RSS_HASH
+        | RxOffloads::PACKET_TYPE;
+    let tx_offloads = TxOffloads::IP_CHECKSUM
+        | TxOffloads::TCP_CHECKSUM
+        | TxOffloads::UDP_CHECKSUM
+        | TxOffloads::SCTP_CHECKSUM
+        | TxOffloads::TCP_SEGMENTATION
+        | TxOffloads::VLAN_INSERT
+        | TxOffloads::MULTI_SEGMENT;
+    let wakes = hardware.device.interrupts().vectors(linecard_eal::device::InterruptKind::MsiX) > 1;
+    Capabilities {
+        rx_queues: 128,
+        tx_queues: 128,
+        rx_descriptors: descriptors,
+        tx_descriptors: descriptors,
+        mtu: 68..=LARGEST - OVERHEAD,
+        rx_offloads,
+        tx_offloads,
+        rss: Some(rss::capabilities(hardware.family.table())),
+        extra_macs: MORE_ADDRESSES,
+        min_buffer: KIB,
+        rx_wake_up: wakes,
+        events: true,
+        flows: FlowCapabilities::default(),
+    }
+}
+
+/// Makes a pool known to the device.
+fn introduce(hardware: &Hardware, pool: &MbufPool) -> Result<KnownPool, Trouble> {
+    let dma = hardware.device.dma();
+    let needs = dma.limits().mode;
+    if pool.iova_mode() != needs {
+        let (pool, has) = (pool.name().to_owned(), pool.iova_mode());
+        return Err(Trouble::Pool { pool, has, needs });
+    }
+    pool.raw().with_segments(|segments| {
+        let mut known = KnownPool {
+            home: pool.raw().home(),
+            ranges: Vec::new(),
+            _mappings: Vec::new(),
+            _pool: pool.clone(),
+        };
+        for segment in segments {
+            // SAFETY: the device is told of buffers only that the queues own while they are posted;
+            // the pool outlives the mapping, and queues stop before they let go of either.
+            known._mappings.push(unsafe { dma.map(segment, Place::Native) }?);
+            let start = segment.base().as_ptr().addr();
+            known.ranges.push(start..start + segment.len());
+        }
+        Ok(known)
+    })
+}
+
+impl Driver for IxgbePort {
+    fn info(&self) -> &PortInfo {
+        &self.info
+    }
+
+    fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
+        config.check(&self.info.name, &self.info.capabilities)?;
+        let mtu = config.mtu_asked().unwrap_or(1500);
+        self.check_rooms(&config, mtu)?;
+        self.check_rss(&config)?;
+        let before = self.known.clone();
+        let mut known: Vec<Arc<KnownPool>> = Vec::new();
+        for pool in config.all_pools() {
+            let home = pool.raw().home();
+            let same = |known: &&Arc<KnownPool>| known.home == home;
+            if known.iter().any(|known| same(&known)) {
+                continue;
+            }
+            let kept = before.as_ref().and_then(|before| before.0.iter().find(same).cloned());
+            known.push(match kept {
+                Some(kept) => kept,
+                None => {
+                    let new = introduce(&self.hardware, pool);
+                    Arc::new(self.at("make a pool known to the device", new)?)
+                }
+            });
+        }
+        self.known = Some(Known(Arc::new(known)));
+        self.mtu = mtu;
+        self.rss = config.rss_asked().cloned();
+        let strips = config.rx_offloads_asked().contains(RxOffloads::VLAN_STRIP);
+        self.strip = if strips { VlanStrip::On } else { VlanStrip::Off };
+        self.config = Some(config);
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<Queues, Error> {
+        if self.alive.upgrade().is_some() {
+            let what = "drop the queues of a stopped port before it is started again".into();
+            return Err(Error::Refused { port: self.info.name.clone(), what });
+        }
+        let started = self.try_start();
+        if started.is_err() {
+            // The first error is the one to tell.
+            let _ = self.halt();
+        }
+        self.at("start", started)
+    }
+
+    fn stop(&mut self) -> Result<(), Error> {
+        let halted = self.halt();
+        self.at("stop", halted)
+    }
+
+    fn queue_stats(&self) -> &QueueStats {
+        if self.running.is_some() {
+            let (missed, dropped) = self.sums.missed(&self.hardware.registers);
+            self.stats.rx.iter().zip(&dropped).for_each(|(rx, n)| rx.missed.add(*n));
+            self.stats.rx.first().into_iter().for_each(|rx| rx.missed.add(missed));
+        }
+        &self.stats
+    }
+
+    fn device_stats(&self) -> Vec<(String, u64)> {
+        let mut all = self.sums.named(&self.hardware.registers);
+        all.push(("queues_that_did_not_stop".into(), self.hardware.kept() as u64));
+        all
+    }
+
+    fn link(&mut self) -> Result<Link, Error> {
+        let state = link::state(&self.hardware);
+        self.at("ask for the link", state)
+    }
+
+    fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
+        match (state, self.hardware.media) {
+            (LinkState::Up, _) => {
+                let up = link::up(&self.hardware);
+                self.at("set the link up", up)
+            }
+            (LinkState::Down, ids::Media::Sfp) => {
+                link::down(&self.hardware);
+                Ok(())
+            }
+            (LinkState::Down, _) => Err(self.cannot("set its link down without an SFP+ cage")),
+        }
+    }
+
+    fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
+        if let Some(config) = &self.config {
+            self.check_rooms(config, mtu)?;
+        }
+        self.mtu = mtu;
+        init::frames(&self.hardware.registers, frame(mtu) as u32);
+        Ok(())
+    }
+
+    fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        self.filters.own = mac;
+        self.info.mac = mac;
+        self.filters.apply_addresses(&self.hardware.registers);
+        Ok(())
+    }
+
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        if mac == self.filters.own || self.filters.more.contains(&mac) {
+            return Err(self.refused(format!("{mac} is accepted already")));
+        }
+        if self.filters.more.len() == MORE_ADDRESSES {
+            let all =
+                format!("all {MORE_ADDRESSES} places for further addresses are taken: remove one");
+            return Err(self.refused(all));
+        }
+        self.filters.more.push(mac);
+        self.filters.apply_addresses(&self.hardware.registers);
+        Ok(())
+    }
+
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        let Some(at) = self.filters.more.iter().position(|other| *other == mac) else {
+            return Err(self.refused(format!("{mac} was not added")));
+        };
+        self.filters.more.swap_remove(at);
+        self.filters.apply_addresses(&self.hardware.registers);
+        Ok(())
+    }
+
+    fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
+        self.filters.promiscuous = promiscuous;
+        self.filters.apply_modes(&self.hardware.registers);
+        Ok(())
+    }
+
+    fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
+        self.filters.all_multicast = all;
+        self.filters.apply_modes(&self.hardware.registers);
+        Ok(())
+    }
+
+    fn set_vlan_filter(&mut self, vlan: u16, filter: VlanFilter) -> Result<(), Error> {
+        if !self.offloads().contains(RxOffloads::VLAN_FILTER) {
+            let what = "no VLAN filter was configured: ask for RxOffloads::VLAN_FILTER";
+            return Err(self.refused(what.into()));
+        }
+        self.filters.vlan(vlan, filter);
+        self.filters.apply_vlans(&self.hardware.registers);
+        Ok(())
+    }
+
+    fn set_vlan_strip(&mut self, strip: VlanStrip) -> Result<(), Error> {
+        if !self.offloads().contains(RxOffloads::VLAN_STRIP) {
+            let what = "no VLAN stripping was configured: ask for RxOffloads::VLAN_STRIP";
+            return Err(self.refused(what.into()));
+        }
+        self.strip = strip;
+        let queues = self.config.as_ref().map_or(0, PortConfig::rx_queue_count) as u32;
+        (0..queues).for_each(|queue| self.apply_strip(queue));
+        Ok(())
+    }
+
+    fn set_rss(&mut self, rss: &RssConfig) -> Result<(), Error> {
+        self.rss = Some(rss.clone());
+        self.apply_rss();
+        Ok(())
+    }
+
+    fn rss(&self) -> Option<RssConfig> {
+        self.rss.clone()
+    }
+
+    fn events(&self) -> Option<BorrowedFd<'_>> {
+        self.running.as_ref()?.interrupts.as_ref().map(Interrupts::file)
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        if self.gone {
+            return Ok(None);
+        }
+        if self.hardware.is_gone() {
+            self.gone = true;
+            return Ok(Some(Event::Gone));
+        }
+        let interrupts = self.running.as_ref().and_then(|running| running.interrupts.as_ref());
+        let asked = interrupts.map_or(Ok(true), |interrupts| interrupts.take(&self.hardware));
+        self.at("look at interrupts", asked)?;
+        // Whoever asked: a look at one register is cheaper than to miss a change.
+        let now = self.link()?;
+        Ok((std::mem::replace(&mut self.link, now) != now).then_some(Event::Link(now)))
+    }
+}
+
+/// The largest frame of an MTU, check sequence included.
+fn frame(mtu: usize) -> usize {
+    mtu + OVERHEAD
+}
+
+/// Bytes that the device may write into a buffer: whole KiB of the pool's room.
+fn room(pool: &MbufPool) -> usize {
+    (pool.data_room() / KIB).min(16) * KIB
+}
+
+impl IxgbePort {
+    fn refused(&self, what: String) -> Error {
+        Error::Refused { port: self.info.name.clone(), what }
+    }
+
+    /// Without scatter a frame must fit into a buffer, in the KiB that the device counts in.
+    fn check_rooms(&self, config: &PortConfig, mtu: usize) -> Result<(), Error> {
+        if config.rx_offloads_asked().contains(RxOffloads::SCATTER) {
+            return Ok(());
+        }
+        let frame = frame(mtu) - 4;
+        let rooms = (0..config.rx_queue_count()).map(|queue| room(config.pool(queue)));
+        match rooms.min().filter(|room| *room < frame) {
+            Some(room) => {
+                let needed = frame.next_multiple_of(KIB);
+                Err(Error::Buffers { port: self.info.name.clone(), room, frame, needed })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The table names 16 queues at most.
+    fn check_rss(&self, config: &PortConfig) -> Result<(), Error> {
+        let rss = config.rss_asked();
+        match rss.and_then(|rss| rss.table.iter().find(|q| usize::from(**q) >= rss::MOST_QUEUES)) {
+            Some(queue) => {
+                let what = format!("RSS queue {queue}: the 82599's table names queues 0 to 15");
+                Err(self.refused(what))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn apply_rss(&self) {
+        let queues = self.config.as_ref().map_or(0, PortConfig::rx_queue_count);
+        if let Some(rss) = &self.rss {
+            rss::apply(&self.hardware.registers, rss, self.hardware.family.table(), queues);
+        }
+    }
+
+    fn apply_strip(&self, queue: u32) {
+        let strip = u32::from(self.strip == VlanStrip::On);
+        self.hardware.registers.put_at(&RXDCTL, queue, rxdctl::VME, strip);
+    }
+
+    fn try_start(&mut self) -> Result<Queues, Trouble> {
+        let none = Queues { rx: Vec::new(), tx: Vec::new() };
+        let (Some(config), Some(known)) = (self.config.clone(), self.known.clone()) else {
+            return Ok(none);
+        };
+        let hardware = Arc::clone(&self.hardware);
+        hardware.reset()?;
+        hardware.device.config().enable_bus_master()?;
+        init::bring_up(&hardware, frame(self.mtu) as u32)?;
+        stats::map_queues(&hardware.registers);
+        self.filters.apply(&hardware.registers);
+        self.apply_rss();
+        self.sums.clear(&hardware.registers);
+        self.stats = QueueStats::new(config.rx_queue_count(), config.tx_queue_count());
+        let queues = self.start_queues(&config, known)?;
+        init::open_receive(&hardware.registers)?;
+        link::up(&hardware)?;
+        Ok(queues)
+    }
+
+    fn start_queues(&mut self, config: &PortConfig, known: Known) -> Result<Queues, Trouble> {
+        let wakes = config.rx_queue_count().min(interrupts::MOST_QUEUES);
+        let (interrupts, bells) = Interrupts::start(&self.hardware, wakes, self.interval)?;
+        let gate = Gate::new();
+        self.running = Some(Running { gate: gate.clone(), controls: Vec::new(), interrupts });
+        let alive = Arc::new(());
+        self.alive = Arc::downgrade(&alive);
+        let arena = self.arena(config)?;
+        let keeps = Keeps { _arena: Arc::clone(&arena), _pools: known.clone(), _alive: alive };
+        let mut plan = Plan { config, known, gate, keeps, arena, offset: 0 };
+        let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
+        let mut bells = bells.into_iter();
+        for index in 0..config.rx_queue_count() {
+            queues.rx.push(Box::new(self.start_rx(&mut plan, index as u32, bells.next())?));
+        }
+        for index in 0..config.tx_queue_count() {
+            queues.tx.push(Box::new(self.start_tx(&mut plan, index as u32)?));
+        }
+        Ok(queues)
+    }
+
+    /// Memory for all rings.
+    fn arena(&self, config: &PortConfig) -> Result<Arena, Trouble> {
+        let can = &self.info.capabilities;
+        let rx = config.rx_queue_count() * queue::bytes(config.rx_descriptor_count(can));
+        let tx = config.tx_queue_count() * queue::bytes(config.tx_descriptor_count(can));
+        let dma = self.hardware.device.dma();
+        let request = Request::new((rx + tx).max(4096)).name(format!("{}-rings", self.info.name));
+        let request = match self.info.node {
+            Some(node) => request.node(Node::Prefer(node)),
+            None => request,
+        };
+        let request = match dma.limits().mode {
+            IovaMode::Physical => request.pages(PagePolicy::Huge),
+            _ => request,
+        };
+        // SAFETY: queues keep it, and let go of it once the device has been stopped from using it,
+        // or into the quarantine.
+        Ok(Arc::new(unsafe { DmaMemory::new(&*dma, request) }?))
+    }
+
+    fn start_rx(
+        &mut self,
+        plan: &mut Plan<'_>,
+        index: u32,
+        bell: Option<Bell>,
+    ) -> Result<Receive, Trouble> {
+        let registers = &self.hardware.registers;
+        let ring = plan.ring(plan.config.rx_descriptor_count(&self.info.capabilities))?;
+        let pool = plan.config.pool(index as usize).clone();
+        let room = room(&pool);
+        let word = srrctl::BSIZEPACKET.put(0, (room / KIB) as u32);
+        // Advanced descriptors, one buffer each; BSIZEHEADER must hold something (§8.2.3.8.7).
+        let word = srrctl::BSIZEHEADER.put(srrctl::DESCTYPE.put(word, 1), 4);
+        // With several queues a full one must not hold up the others (§7.1.9).
+        let drop = u32::from(plan.config.rx_queue_count() > 1);
+        registers.write_at(&SRRCTL, index, srrctl::DROP_EN.put(word, drop));
+        // §4.6.7: bit 12 is to be cleared.
+        let word = registers.read_at(&DCA_RXCTRL, index) & !(1 << 12);
+        registers.write_at(&DCA_RXCTRL, index, word);
+        self.apply_strip(index);
+        let control = QueueControl::start(&self.hardware, Side::Receive, index, &ring)?;
+        self.control(&control);
+        let offloads = plan.config.rx_offloads_asked();
+        let scatter = offloads.contains(RxOffloads::SCATTER);
+        Ok(Receive::new(rx::Parts {
+            ring,
+            tail: self.hardware.registers.bind(&RDT, index)?,
+            control,
+            pool,
+            port: plan.config.number(),
+            room: room as u16,
+            scatter: if scatter { Scatter::Yes } else { Scatter::No },
+            meaning: Meaning::new(offloads),
+            gate: plan.gate.clone(),
+            counters: Arc::clone(&self.stats.rx[index as usize]),
+            bell,
+            keeps: plan.keeps.clone(),
+        }))
+    }
+
+    fn start_tx(&mut self, plan: &mut Plan<'_>, index: u32) -> Result<Transmit, Trouble> {
+        let ring = plan.ring(plan.config.tx_descriptor_count(&self.info.capabilities))?;
+        // §7.2.3.4.1: fetch 36 ahead, while 8 are there; write back each that asks for a report.
+        let word = txdctl::HTHRESH.put(txdctl::PTHRESH.put(0, 36), 8);
+        self.hardware.registers.write_at(&TXDCTL, index, word);
+        let control = QueueControl::start(&self.hardware, Side::Transmit, index, &ring)?;
+        self.control(&control);
+        Ok(Transmit::new(tx::Parts {
+            ring,
+            tail: self.hardware.registers.bind(&TDT, index)?,
+            control,
+            offloads: plan.config.tx_offloads_asked(),
+            longest: frame(self.mtu) - 4,
+            known: plan.known.clone(),
+            gate: plan.gate.clone(),
+            counters: Arc::clone(&self.stats.tx[index as usize]),
+            keeps: plan.keeps.clone(),
+        }))
+    }
+
+    fn control(&mut self, control: &Arc<QueueControl>) {
+        self.running.iter_mut().for_each(|running| running.controls.push(Arc::clone(control)));
+    }
+
+    /// Stops everything; says the first thing that did not stop.
+    fn halt(&mut self) -> Result<(), Trouble> {
+        let Some(running) = self.running.take() else { return Ok(()) };
+        running.gate.close();
+        if self.hardware.is_gone() {
+            return Ok(());
+        }
+        init::close_receive(&self.hardware.registers);
+        let stopped: Vec<_> = running.controls.iter().map(|control| control.stop()).collect();
+        let silenced = running.interrupts.map_or(Ok(()), |i| i.stop(&self.hardware));
+        let off = self.hardware.device.config().disable_bus_master();
+        stopped.into_iter().collect::<Result<Vec<_>, _>>()?;
+        silenced?;
+        Ok(off?)
+    }
+}
+
+/// What queues are started with.
+struct Plan<'a> {
+    config: &'a PortConfig,
+    known: Known,
+    gate: Gate,
+    keeps: Keeps,
+    arena: Arena,
+    offset: usize,
+}
+
+impl Plan<'_> {
+    /// The next ring of the arena.
+    fn ring(&mut self, count: usize) -> Result<Descriptors, Trouble> {
+        let offset = self.offset;
+        self.offset += queue::bytes(count);
+        Descriptors::new(&self.arena, offset, count)
+    }
+}
+
+impl Drop for IxgbePort {
+    /// Stops the device: it reaches no memory after that, whether its queues live on or not.
+    fn drop(&mut self) {
+        // Whatever does not stop is without bus mastering, and its memory is kept.
+        let _ = self.halt();
+        let _ = self.hardware.device.config().disable_bus_master();
+    }
+}

@@ -1,0 +1,185 @@
+//! Descriptor rings, and how a queue is stopped before its memory goes.
+
+use crate::hardware::{Arena, Hardware, PATIENCE};
+use crate::registers::Until;
+use crate::trouble::Trouble;
+use linecard_ixgbe_regs::descriptor;
+use linecard_ixgbe_regs::registers::*;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// §7.1.10, §7.2.3.3: the fewest descriptors that make sense, and the most that RDLEN and TDLEN
+/// hold as the driver uses them.
+pub(crate) const LEAST: usize = 64;
+pub(crate) const MOST: usize = 4096;
+pub(crate) const USUAL: usize = 512;
+
+/// Bytes of a ring; rings lie one after the other in an arena.
+pub(crate) const fn bytes(descriptors: usize) -> usize {
+    descriptors * descriptor::BYTES
+}
+
+/// A ring of descriptors that the device reads and writes as well. It moves memory around, and
+/// knows no register.
+///
+/// Positions count up for ever; the slot is the position modulo the size, a power of two. Accesses
+/// are volatile: what the device writes is not Rust's to reason about.
+#[derive(Debug)]
+pub(crate) struct Descriptors {
+    base: NonNull<[u64; 2]>,
+    mask: u32,
+    iova: u64,
+    /// Keeps the memory.
+    _arena: Arena,
+}
+
+// SAFETY: one queue has the ring alone; the memory is no thread's own.
+unsafe impl Send for Descriptors {}
+
+impl Descriptors {
+    /// A ring of `count` descriptors, all zero, at `offset` of `arena`.
+    pub(crate) fn new(arena: &Arena, offset: usize, count: usize) -> Result<Self, Trouble> {
+        assert!(count.is_power_of_two() && offset.is_multiple_of(128), "rings are aligned");
+        assert!(offset + bytes(count) <= arena.len(), "rings lie in their arena");
+        let iova = arena.contiguous(offset, bytes(count));
+        let iova = iova.ok_or(Trouble::Scattered { bytes: bytes(count) })?.raw();
+        // SAFETY: within the arena, as was just asserted.
+        let base = unsafe { arena.base().add(offset) }.cast();
+        let ring = Descriptors { base, mask: count as u32 - 1, iova, _arena: Arc::clone(arena) };
+        (0..count as u32).for_each(|at| ring.write(at, [0, 0]));
+        Ok(ring)
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.mask + 1
+    }
+
+    /// Where a position lies.
+    #[inline(always)]
+    pub(crate) fn slot(&self, position: u32) -> usize {
+        (position & self.mask) as usize
+    }
+
+    #[inline(always)]
+    fn at(&self, position: u32) -> *mut [u64; 2] {
+        // SAFETY: the slot is below the ring's size.
+        unsafe { self.base.as_ptr().add(self.slot(position)) }
+    }
+
+    /// The second quadword, in which the device says that it is done.
+    #[inline(always)]
+    pub(crate) fn status(&self, position: u32) -> u64 {
+        // SAFETY: in the ring, aligned; the device may write it meanwhile, hence volatile.
+        unsafe { u64::from_le((&raw const (*self.at(position))[1]).read_volatile()) }
+    }
+
+    /// The first quadword.
+    #[inline(always)]
+    pub(crate) fn first(&self, position: u32) -> u64 {
+        // SAFETY: as in `status`.
+        unsafe { u64::from_le((&raw const (*self.at(position))[0]).read_volatile()) }
+    }
+
+    /// Writes a descriptor that the device has not been told of yet.
+    #[inline(always)]
+    pub(crate) fn write(&self, position: u32, [first, second]: [u64; 2]) {
+        let at = self.at(position);
+        // SAFETY: as in `status`.
+        unsafe {
+            (&raw mut (*at)[0]).write_volatile(first.to_le());
+            (&raw mut (*at)[1]).write_volatile(second.to_le());
+        }
+    }
+}
+
+/// Which of the two rings of a queue pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Receive,
+    Transmit,
+}
+
+/// The switch of a queue in the device: shared by the queue, which must stop it before its memory
+/// goes, and the port, which stops all. Never touched on the hot path.
+#[derive(Debug)]
+pub(crate) struct QueueControl {
+    hardware: Arc<Hardware>,
+    side: Side,
+    index: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// The device will not touch the ring any more.
+    Stopped,
+    /// It was asked to, and did not say so.
+    Stuck,
+}
+
+/// §4.6.7.1.2: after a receive queue says that it is disabled, the device may still write back.
+const WRITE_BACK: Duration = Duration::from_micros(100);
+
+impl QueueControl {
+    /// Tells the device where the ring is, and enables the queue (§4.6.7.1, §4.6.8.1).
+    pub(crate) fn start(
+        hardware: &Arc<Hardware>,
+        side: Side,
+        index: u32,
+        ring: &Descriptors,
+    ) -> Result<Arc<Self>, Trouble> {
+        let registers = &hardware.registers;
+        let [low, high, length, head, tail] = match side {
+            Side::Receive => [&RDBAL, &RDBAH, &RDLEN, &RDH, &RDT],
+            Side::Transmit => [&TDBAL, &TDBAH, &TDLEN, &TDH, &TDT],
+        };
+        registers.write_at(low, index, ring.iova as u32);
+        registers.write_at(high, index, (ring.iova >> 32) as u32);
+        registers.write_at(length, index, bytes(ring.len() as usize) as u32);
+        registers.write_at(head, index, 0);
+        registers.write_at(tail, index, 0);
+        let state = Mutex::new(State::Running);
+        let control = Arc::new(QueueControl { hardware: Arc::clone(hardware), side, index, state });
+        let (register, enable) = control.switch();
+        registers.put_at(register, index, enable, 1);
+        registers.wait(&Until::set(register, enable, PATIENCE).at(index))?;
+        Ok(control)
+    }
+
+    fn switch(&self) -> (&'static linecard_ixgbe_regs::Register, linecard_ixgbe_regs::Field) {
+        match self.side {
+            Side::Receive => (&RXDCTL, rxdctl::ENABLE),
+            Side::Transmit => (&TXDCTL, txdctl::ENABLE),
+        }
+    }
+
+    /// Stops the queue, once.
+    pub(crate) fn stop(&self) -> Result<(), Trouble> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state != State::Running {
+            return Ok(());
+        }
+        *state = State::Stuck;
+        let registers = &self.hardware.registers;
+        let (register, enable) = self.switch();
+        registers.put_at(register, self.index, enable, 0);
+        registers.wait(&Until::clear(register, enable, PATIENCE).at(self.index))?;
+        std::thread::sleep(WRITE_BACK);
+        *state = State::Stopped;
+        Ok(())
+    }
+
+    /// Stops the queue and lets go of what it used; kept, if the queue did not stop and the device
+    /// is still there.
+    pub(crate) fn retire(&self, memory: impl Send + 'static) {
+        // What could not be stopped is told by the state.
+        let _ = self.stop();
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state {
+            State::Stuck if !self.hardware.is_gone() => self.hardware.keep(memory),
+            _ => drop(memory),
+        }
+    }
+}

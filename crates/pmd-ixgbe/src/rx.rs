@@ -1,0 +1,309 @@
+//! Receive (§7.1): descriptors that are done become packets, and others are posted in their place.
+
+mod meta;
+
+use crate::interrupts::Bell;
+use crate::queue::{Descriptors, QueueControl};
+use linecard_eal::barrier;
+use linecard_eal::device::BarRegister;
+use linecard_ixgbe_regs::descriptor::receive;
+use linecard_mbuf::driver::{buffer, received};
+use linecard_mbuf::header::{Rearm, RxFields};
+use linecard_mbuf::{Burst, Mbuf, MbufPool};
+use linecard_mempool::Object;
+use linecard_pmd_core::{Gate, Path, RxCounters, RxQueue, WakeUp};
+use linecard_ring::Sink;
+pub(crate) use meta::Meaning;
+use std::sync::Arc;
+
+/// So many descriptors are posted at once: a bulk from the pool, a write of the tail. Divides every
+/// ring's size, so that a run does not wrap while all goes well.
+const BATCH: u32 = 32;
+
+/// What a receive queue is made of; [`Receive`] is the queue.
+pub(crate) struct Parts {
+    pub(crate) ring: Descriptors,
+    pub(crate) tail: BarRegister<u32>,
+    pub(crate) control: Arc<QueueControl>,
+    pub(crate) pool: MbufPool,
+    pub(crate) port: u16,
+    /// Bytes that the device may write into a buffer (SRRCTL.BSIZEPACKET).
+    pub(crate) room: u16,
+    pub(crate) scatter: Scatter,
+    pub(crate) meaning: Meaning,
+    pub(crate) gate: Gate,
+    pub(crate) counters: Arc<RxCounters>,
+    pub(crate) bell: Option<Bell>,
+    /// What the ring and the pool need to stay known to the device; and that the queue lives.
+    pub(crate) keeps: crate::port::Keeps,
+}
+
+/// Whether a frame may lie in several buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scatter {
+    No,
+    Yes,
+}
+
+/// A receive queue.
+pub(crate) struct Receive {
+    parts: Parts,
+    rearm: Rearm,
+    /// By slot: the buffer that is posted there. What the device wrote never becomes an address.
+    shadow: Shadow,
+    /// The next to look at, and the first that is not posted; positions that count up.
+    next: u32,
+    posted: u32,
+    /// A frame whose end has not come yet.
+    partial: Partial,
+    /// The device has written what no device would.
+    broken: bool,
+}
+
+/// Buffers that are posted, between `next` and `posted`.
+struct Shadow(Box<[Object]>);
+
+enum Partial {
+    None,
+    /// Its beginning.
+    Some(Mbuf),
+    /// It is being thrown away: it is longer than may be, or has no room in a packet.
+    Skip,
+}
+
+/// What a look at a descriptor gave.
+enum Found {
+    Packet(Mbuf),
+    /// Done, and part of a frame that is not whole yet, or thrown away.
+    Part,
+}
+
+impl Receive {
+    /// A queue that has been enabled. Posts its first buffers.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let filler = parts.pool.raw().filler();
+        let shadow = Shadow(vec![filler; parts.ring.len() as usize].into_boxed_slice());
+        let rearm = parts.pool.rearm(parts.port);
+        let partial = Partial::None;
+        let mut queue =
+            Receive { parts, rearm, shadow, next: 0, posted: 0, partial, broken: false };
+        queue.fill();
+        queue
+    }
+
+    /// Posts buffers in all batches that are free, and rings once. One descriptor always stays
+    /// empty, since head and tail that are equal mean none (§7.1.9): here, a batch.
+    fn fill(&mut self) {
+        let before = self.posted;
+        while self.free() >= BATCH && self.post_batch() {}
+        if self.posted == self.next && self.posted == before {
+            self.post_few();
+        }
+        if self.posted != before {
+            self.parts.tail.write(self.parts.ring.slot(self.posted) as u32);
+        }
+    }
+
+    fn free(&self) -> u32 {
+        self.parts.ring.len() - BATCH - self.posted.wrapping_sub(self.next)
+    }
+
+    /// Posts as many as make the position a multiple of the batch again.
+    fn post_batch(&mut self) -> bool {
+        let slot = self.parts.ring.slot(self.posted);
+        let n = (BATCH - self.posted % BATCH) as usize;
+        let run = &mut self.shadow.0[slot..slot + n];
+        if !self.parts.pool.raw().take_bulk(run) {
+            self.parts.counters.no_buffer.add(1);
+            return false;
+        }
+        self.post(n as u32);
+        true
+    }
+
+    /// With nothing posted the queue would stand still: whatever the pool has.
+    #[cold]
+    fn post_few(&mut self) {
+        while self.posted.wrapping_sub(self.next) < BATCH
+            && let Some(object) = self.parts.pool.raw().take()
+        {
+            let slot = self.parts.ring.slot(self.posted);
+            self.shadow.0[slot] = object;
+            self.post(1);
+        }
+    }
+
+    /// Writes the descriptors of the `n` buffers that are in the shadow from `posted` on, which do
+    /// not wrap. A second quadword of 0 says that it is not done.
+    #[inline(always)]
+    fn post(&mut self, n: u32) {
+        let headroom = usize::from(self.rearm.data_off);
+        let slot = self.parts.ring.slot(self.posted);
+        for (i, object) in self.shadow.0[slot..slot + n as usize].iter().enumerate() {
+            // SAFETY: taken from the pool of packets just now.
+            let place = unsafe { buffer(*object, headroom) };
+            self.parts.ring.write(self.posted.wrapping_add(i as u32), [place.iova, 0]);
+        }
+        self.posted = self.posted.wrapping_add(n);
+    }
+
+    /// Receives up to `limit` packets to where `into` points; says how many, and their bytes.
+    ///
+    /// # Safety
+    /// `into` can be written `limit` times.
+    #[inline(always)]
+    unsafe fn receive_into(&mut self, into: *mut Mbuf, limit: usize) -> (usize, u64) {
+        let (mut got, mut bytes) = (0, 0);
+        while got < limit && self.next != self.posted {
+            let status = self.parts.ring.status(self.next);
+            if status & receive::DD.mask() == 0 {
+                break;
+            }
+            // Pairs with the device's order: the first quadword and the data, then DD.
+            barrier::dma_observe();
+            let Some(found) = self.take(status) else { break };
+            self.next = self.next.wrapping_add(1);
+            if let Found::Packet(packet) = found {
+                bytes += packet.len() as u64;
+                // SAFETY: `got` is below the limit.
+                unsafe { into.add(got).write(packet) };
+                got += 1;
+            }
+        }
+        (got, bytes)
+    }
+
+    /// What the descriptor at `next`, which is done, has brought. `None` if it cannot be.
+    #[inline(always)]
+    fn take(&mut self, status: u64) -> Option<Found> {
+        let len = receive::PKT_LEN.of(status) as u16;
+        // A length of 0 wraps and is too large as well.
+        if len.wrapping_sub(1) >= self.parts.room {
+            return self.lie();
+        }
+        let first = self.parts.ring.first(self.next);
+        let (packet_type, flags) = self.parts.meaning.of(first, status);
+        let fields = RxFields {
+            packet_type,
+            packet_len: u32::from(len),
+            data_len: len,
+            vlan: receive::VLAN.of(status) as u16,
+            rss_hash: receive::HASH.of(first) as u32,
+            ..RxFields::default()
+        };
+        let object = self.shadow.0[self.parts.ring.slot(self.next)];
+        // SAFETY: the buffer was posted from this pool, whose `rearm` this is, and is given up as
+        // `next` goes on; `len` is at most what the device may write there, which is at most the
+        // pool's data room; a pool's memory is initialised.
+        let packet = unsafe { received(object, self.rearm, flags, fields) };
+        let whole = receive::EOP.is_set(status) && matches!(self.partial, Partial::None);
+        if whole { Some(Found::Packet(packet)) } else { Some(self.piece(packet, status)) }
+    }
+
+    /// A piece of a frame of several. What it means is said with its last piece (§7.1.6.2).
+    #[cold]
+    fn piece(&mut self, piece: Mbuf, status: u64) -> Found {
+        let ends = receive::EOP.is_set(status);
+        let before = std::mem::replace(&mut self.partial, Partial::Skip);
+        let joined = match (before, self.parts.scatter) {
+            (Partial::None, Scatter::Yes) => Some(piece),
+            (Partial::Some(head), Scatter::Yes) => meta::join(head, piece),
+            _ => None,
+        };
+        match (joined, ends) {
+            (Some(packet), true) => {
+                self.partial = Partial::None;
+                return Found::Packet(packet);
+            }
+            (Some(packet), false) => self.partial = Partial::Some(packet),
+            (None, true) => {
+                self.parts.counters.errors.add(1);
+                self.partial = Partial::None;
+            }
+            (None, false) => {}
+        }
+        Found::Part
+    }
+
+    /// The device said that it wrote more than it was given, or nothing.
+    #[cold]
+    fn lie(&mut self) -> Option<Found> {
+        self.parts.counters.errors.add(1);
+        self.broken = true;
+        None
+    }
+}
+
+impl RxQueue for Receive {
+    fn receive(&mut self, burst: &mut Burst) -> usize {
+        if !self.parts.gate.is_open() || self.broken {
+            return 0;
+        }
+        let (room, limit) = burst.room();
+        // SAFETY: the burst has room for `limit`, and owns what has been written there.
+        let (got, bytes) = unsafe {
+            let (got, bytes) = self.receive_into(room, limit);
+            burst.gave(got);
+            (got, bytes)
+        };
+        if self.free() >= BATCH || self.posted == self.next {
+            self.fill();
+        }
+        if got > 0 {
+            self.parts.counters.received(got, bytes);
+        }
+        got
+    }
+
+    fn path(&self) -> Path {
+        let reason = match self.parts.scatter {
+            Scatter::No => "one buffer holds the largest frame",
+            Scatter::Yes => "frames may lie in several buffers",
+        };
+        Path { name: "bulk", reason: format!("{reason}; posts {BATCH} descriptors at a time") }
+    }
+
+    fn waiting(&self, limit: usize) -> Option<usize> {
+        let most = (self.posted.wrapping_sub(self.next) as usize).min(limit);
+        let done = |i: &usize| {
+            let status = self.parts.ring.status(self.next.wrapping_add(*i as u32));
+            receive::DD.is_set(status)
+        };
+        Some((0..most).take_while(done).count())
+    }
+
+    fn is_finished(&self) -> bool {
+        self.broken
+    }
+
+    fn arm(&mut self) -> Option<WakeUp<'_>> {
+        self.parts.bell.as_ref().map(Bell::arm)
+    }
+}
+
+impl Drop for Receive {
+    /// The device stops first; then buffers and ring go, or are kept if it did not.
+    fn drop(&mut self) {
+        let slots = self.shadow.0.len() as u32;
+        let filler = self.parts.pool.raw().filler();
+        let posted: Vec<Object> = (0..self.posted.wrapping_sub(self.next))
+            .map(|i| self.shadow.0[(self.next.wrapping_add(i) % slots) as usize])
+            .collect();
+        self.shadow.0.fill(filler);
+        let buffers = Posted { pool: self.parts.pool.clone(), objects: posted };
+        self.parts.control.retire((buffers, self.parts.keeps.clone()));
+    }
+}
+
+/// Buffers that were posted, on their way home.
+struct Posted {
+    pool: MbufPool,
+    objects: Vec<Object>,
+}
+
+impl Drop for Posted {
+    fn drop(&mut self) {
+        // SAFETY: taken from this pool, posted, and never made packets of; the device is done.
+        unsafe { self.pool.raw().put_bulk(&self.objects) }
+    }
+}

@@ -1,0 +1,68 @@
+//! What goes wrong between the driver and the card.
+
+use linecard_eal::device::DeviceError;
+use linecard_eal::mem::IovaMode;
+use linecard_pmd_core::Error;
+use std::io;
+use std::time::Duration;
+
+/// Why the card did not do what it should. Becomes the port's [`Error`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The device behind it refused.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A register did not become what it should in time.
+    #[error(
+        "{register} (datasheet §{section}) was to become {wanted} within {within:?}, and is {word:#010x}: \
+         reset the device, or power it off and on"
+    )]
+    Late { register: String, section: &'static str, wanted: String, word: u32, within: Duration },
+    /// All ones where there cannot be.
+    #[error("{register} reads as all ones: the device does not answer")]
+    Silent { register: &'static str },
+    /// No card of this family.
+    #[error(
+        "{id} is not an 82599, X520, X540 or X550: bind a device that `linecard ports` lists as ixgbe"
+    )]
+    Stranger { id: String },
+    /// The EEPROM's checksum is wrong.
+    #[error(
+        "the EEPROM's words 0 to 0x3F sum up to {sum:#06x} and not to 0xbaba: the card's settings are damaged"
+    )]
+    Eeprom { sum: u16 },
+    /// No usable address in the EEPROM.
+    #[error("the card's own address is {address}: no station can have it, set one in the EEPROM")]
+    Address { address: String },
+    /// A pool whose addresses the device cannot use.
+    #[error(
+        "pool {pool} has {has:?} addresses, and this device is reached by {needs:?} ones: \
+         build it with .iova(IovaMode::{needs:?})"
+    )]
+    Pool { pool: String, has: IovaMode, needs: IovaMode },
+    /// A ring's memory lies in pieces.
+    #[error(
+        "descriptor rings of {bytes} bytes are not contiguous for the device: reserve huge pages"
+    )]
+    Scattered { bytes: usize },
+    /// The kernel refused.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+impl Trouble {
+    /// As the port's error, while `doing` something.
+    pub(crate) fn at(self, port: &str, doing: &str) -> Error {
+        match self {
+            Trouble::Silent { .. } | Trouble::Device(DeviceError::Removed { .. }) => {
+                Error::Gone { port: port.into() }
+            }
+            Trouble::Late { .. } => {
+                let late = io::Error::new(io::ErrorKind::TimedOut, self.to_string());
+                Error::system(port, doing, late)
+            }
+            Trouble::System(error) => Error::system(port, doing, error),
+            other => Error::Refused { port: port.into(), what: format!("{doing}: {other}") },
+        }
+    }
+}

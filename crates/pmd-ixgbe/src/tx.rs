@@ -1,0 +1,292 @@
+//! Transmit (§7.2): packets become descriptors; what the device has sent goes home in bulk.
+
+mod offload;
+
+use crate::port::{Keeps, Known};
+use crate::queue::{Descriptors, QueueControl};
+use linecard_eal::device::BarRegister;
+use linecard_ixgbe_regs::descriptor::transmit;
+use linecard_mbuf::driver::{free_plain, from_address, into_address, is_plain, take_addresses};
+use linecard_mbuf::{Burst, Flags, Mbuf};
+use linecard_mempool::Home;
+use linecard_pmd_core::{Gate, Path, TxCounters, TxOffloads, TxQueue};
+use offload::Context;
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// So many descriptors are made free at once, if that many are done: what is done goes home in bulk.
+const BULK: usize = 32;
+
+/// §7.2.3.2.4: every descriptor of data, and the first of a packet that is whole.
+const DATA: u64 =
+    transmit::DTYP.put(0, transmit::DTYP_DATA) | transmit::DEXT.mask() | transmit::IFCS.mask();
+const WHOLE: u64 = DATA | transmit::EOP.mask();
+
+/// What a transmit queue is made of; [`Transmit`] is the queue.
+pub(crate) struct Parts {
+    pub(crate) ring: Descriptors,
+    pub(crate) tail: BarRegister<u32>,
+    pub(crate) control: Arc<QueueControl>,
+    pub(crate) offloads: TxOffloads,
+    /// The longest packet, its check sequence not counted.
+    pub(crate) longest: usize,
+    /// Pools that the device was told of.
+    pub(crate) known: Known,
+    pub(crate) gate: Gate,
+    pub(crate) counters: Arc<TxCounters>,
+    pub(crate) keeps: Keeps,
+}
+
+/// A transmit queue.
+pub(crate) struct Transmit {
+    parts: Parts,
+    /// The pool that most packets come from.
+    home: Home,
+    /// By slot: the packet whose last descriptor is there. Nothing between a packet's descriptors.
+    shadow: Box<[Option<NonNull<u8>>]>,
+    /// Between `done` and `tail`, positions that count up, the device may be at work.
+    done: u32,
+    tail: u32,
+    /// Descriptors that a report was asked of, oldest first.
+    reports: VecDeque<Report>,
+    /// What the device was last told of headers.
+    context: Context,
+}
+
+// SAFETY: addresses in the shadow are packets, which are `Send`, and the queue owns them alone.
+unsafe impl Send for Transmit {}
+
+/// A descriptor with RS; its DD bit says that it and all before it are done.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    /// The position behind it.
+    end: u32,
+    /// Whether all packets since the last report were plain buffers of `home`, a descriptor each.
+    plain: bool,
+}
+
+impl Transmit {
+    /// A queue that has been enabled.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let size = parts.ring.len() as usize;
+        let home = parts.known.first();
+        let reports = VecDeque::with_capacity(size);
+        let context = Context::default();
+        Transmit {
+            parts,
+            home,
+            shadow: vec![None; size].into_boxed_slice(),
+            done: 0,
+            tail: 0,
+            reports,
+            context,
+        }
+    }
+
+    /// Free descriptors. One always stays empty: head and tail that are equal mean none (§7.2.3.3).
+    #[inline(always)]
+    fn free(&self) -> usize {
+        (self.parts.ring.len() - 1 - self.tail.wrapping_sub(self.done)) as usize
+    }
+
+    /// Whether a packet needs nothing but its address and length in one descriptor.
+    #[inline(always)]
+    fn is_simple(&self, packet: &Mbuf) -> bool {
+        is_plain(packet)
+            && !packet.flags().intersects(Flags::TX)
+            && packet.home() == self.home
+            && packet.len().wrapping_sub(1) < self.parts.longest
+    }
+
+    /// Sends simple packets from the front of the burst until there is another kind, or no room.
+    /// Says how many, and their bytes.
+    #[inline(always)]
+    fn send_simple(&mut self, burst: &mut Burst) -> (usize, u64) {
+        let slot = self.parts.ring.slot(self.tail);
+        // What stands together in the ring is moved at once.
+        let run = (self.shadow.len() - slot).min(self.free());
+        let (mut n, mut bytes) = (0, 0);
+        for packet in burst.iter().take(run) {
+            if !self.is_simple(packet) {
+                break;
+            }
+            let len = packet.len() as u64;
+            let second = WHOLE | len | len << transmit::PAYLEN.lsb;
+            self.parts.ring.write(self.tail.wrapping_add(n), [packet.place().iova, second]);
+            n += 1;
+            bytes += len;
+        }
+        // SAFETY: `n` is at most the burst's length, and at most what lies behind `slot`.
+        unsafe { take_addresses(burst, n as usize, self.shadow.as_mut_ptr().add(slot)) };
+        self.tail = self.tail.wrapping_add(n);
+        (n as usize, bytes)
+    }
+
+    /// Asks for a report of the last descriptor, if there is one since the last report.
+    #[inline(always)]
+    fn report(&mut self, plain: bool) {
+        let from = self.reports.back().map_or(self.done, |report| report.end);
+        if from == self.tail {
+            return;
+        }
+        let last = self.tail.wrapping_sub(1);
+        let [first, second] = [self.parts.ring.first(last), self.parts.ring.status(last)];
+        self.parts.ring.write(last, [first, second | transmit::RS.mask()]);
+        self.reports.push_back(Report { end: self.tail, plain });
+    }
+
+    /// Sends the packet at the front, of whatever kind. `None` if it has to wait for room.
+    #[cold]
+    #[inline(never)]
+    fn send_any(&mut self, burst: &mut Burst) -> Option<(usize, u64)> {
+        let packet = burst.first()?;
+        let Some(plan) = offload::plan(packet, &self.parts, &self.context) else {
+            self.parts.counters.errors.add(1);
+            drop(burst.drain(1));
+            return Some((1, 0));
+        };
+        if plan.descriptors > self.free() {
+            return None;
+        }
+        // Packets before this one are reported apart, as plain ones.
+        self.report(true);
+        if let Some(words) = plan.context {
+            self.place(words, None);
+            self.context = plan.told;
+        }
+        let (len, mut left) = (packet.len() as u64, packet.segment_count());
+        for (place, bytes) in packet.device_segments() {
+            left -= 1;
+            let end = if left == 0 { transmit::EOP.mask() } else { 0 };
+            self.place([place.iova, plan.data | bytes as u64 | end], None);
+        }
+        let last = self.parts.ring.slot(self.tail.wrapping_sub(1));
+        self.shadow[last] = burst.drain(1).next().map(into_address);
+        self.report(false);
+        Some((1, len))
+    }
+
+    /// Writes the next descriptor, with the packet that ends there.
+    fn place(&mut self, words: [u64; 2], packet: Option<NonNull<u8>>) {
+        self.parts.ring.write(self.tail, words);
+        self.shadow[self.parts.ring.slot(self.tail)] = packet;
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    /// Sends home what the device reports as done, until `wanted` descriptors are free.
+    fn reclaim_until(&mut self, wanted: usize) -> usize {
+        let mut packets = 0;
+        while self.free() < wanted
+            && let Some(report) = self.reports.front().copied()
+        {
+            let status = self.parts.ring.status(report.end.wrapping_sub(1));
+            if !transmit::DD.is_set(status) {
+                break;
+            }
+            linecard_eal::barrier::dma_observe();
+            self.reports.pop_front();
+            packets += self.free_until(report);
+        }
+        packets
+    }
+
+    /// Frees the packets of a report; says how many.
+    fn free_until(&mut self, report: Report) -> usize {
+        let (from, n) =
+            (self.parts.ring.slot(self.done), report.end.wrapping_sub(self.done) as usize);
+        self.done = report.end;
+        let first = n.min(self.shadow.len() - from);
+        let mut freed = 0;
+        for run in [from..from + first, 0..n - first] {
+            freed += match report.plain {
+                // SAFETY: `send_simple` moved plain packets of `home` here, and `done` is past them.
+                true => unsafe {
+                    free_plain(self.home, &self.shadow[run.clone()]);
+                    run.len()
+                },
+                false => free_mixed(&mut self.shadow[run]),
+            };
+        }
+        freed
+    }
+
+    /// All that the device has, given back as it is: for when it is stopped or gone.
+    fn strip(&mut self) -> Vec<Mbuf> {
+        let mut all = Vec::new();
+        while self.done != self.tail {
+            let slot = self.parts.ring.slot(self.done);
+            // SAFETY: in the shadow between `done` and `tail`, and taken out.
+            all.extend(self.shadow[slot].take().map(|address| unsafe { from_address(address) }));
+            self.done = self.done.wrapping_add(1);
+        }
+        self.reports.clear();
+        all
+    }
+}
+
+/// Frees packets of all kinds; says how many.
+fn free_mixed(slots: &mut [Option<NonNull<u8>>]) -> usize {
+    let mut packets = Burst::with_limit(linecard_mbuf::BURST);
+    let mut n = 0;
+    for address in slots.iter_mut().filter_map(Option::take) {
+        // SAFETY: slots hold packets that were given up, and it has been taken out.
+        let packet = unsafe { from_address(address) };
+        n += 1;
+        if packets.is_full() {
+            packets.clear();
+        }
+        packets.push(packet).expect("there is room: it was just emptied");
+    }
+    n
+}
+
+impl TxQueue for Transmit {
+    fn send(&mut self, burst: &mut Burst) -> usize {
+        if !self.parts.gate.is_open() || burst.is_empty() {
+            return 0;
+        }
+        let (before, mut sum) = (self.tail, (0, 0));
+        self.reclaim_until(burst.len().max(BULK));
+        while !burst.is_empty() {
+            let (n, bytes) = match self.send_simple(burst) {
+                (0, _) => match self.send_any(burst) {
+                    Some(sent) => sent,
+                    None => break,
+                },
+                simple => simple,
+            };
+            sum = (sum.0 + n, sum.1 + bytes);
+        }
+        self.report(true);
+        if self.tail != before {
+            self.parts.tail.write(self.parts.ring.slot(self.tail) as u32);
+        }
+        self.parts.counters.sent(sum.0, sum.1, burst.len());
+        sum.0
+    }
+
+    fn reclaim(&mut self) -> usize {
+        self.reclaim_until(self.shadow.len())
+    }
+
+    fn path(&self) -> Path {
+        let reason = match self.parts.offloads.is_empty() {
+            true => "no offload was asked for; other packets than plain ones take the full path",
+            false => "packets that ask for an offload take the full path, others the simple one",
+        };
+        Path { name: "simple", reason: reason.into() }
+    }
+
+    fn room(&self, limit: usize) -> Option<usize> {
+        Some(self.free().min(limit))
+    }
+}
+
+impl Drop for Transmit {
+    /// The device stops first; then packets and ring go, or are kept if it did not.
+    fn drop(&mut self) {
+        let packets = self.strip();
+        self.parts.control.retire((packets, self.parts.keeps.clone()));
+    }
+}
