@@ -62,6 +62,7 @@
 //! | [`barrier`] | ordering towards devices, named by purpose | one instruction each |
 //! | [`device`] | what a driver asks of a device: config space, BARs, DMA, interrupts | – |
 //! | [`pci`] | the scan of the buses, binding to drivers and back, configuration space, BARs | listing addresses |
+//! | [`vfio`] | devices through VFIO: registers, DMA and interrupts behind an IOMMU, unprivileged | ioctls, mapping |
 //! | [`uio`] | devices through `uio_pci_generic`: physical addresses, one interrupt line | locking a file |
 //! | [`mmio`] | device registers, volatile and in bounds, never behind a reference | volatile access |
 //!
@@ -91,5 +92,6 @@ pub mod pci;
 mod root;
 pub mod timer;
 pub mod uio;
+pub mod vfio;
 
 pub use root::Root;

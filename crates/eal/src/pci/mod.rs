@@ -34,6 +34,7 @@ mod function;
 mod group;
 mod interface;
 mod map;
+mod open;
 mod resource;
 mod scan;
 
@@ -46,6 +47,7 @@ pub use function::{Function, Sriov};
 pub use group::Group;
 pub use interface::{Use, Uses};
 pub(crate) use map::bar as sysfs_bar;
+pub use open::{open, open_in};
 pub use resource::{BARS, BarInfo, BarKind};
 pub use scan::Scan;
 
