@@ -77,7 +77,7 @@ pub enum DeviceError {
     /// The IOMMU, or the device, cannot form the address.
     #[error(
         "{len:#x} bytes at IOVA {iova} do not fit the {bits} address bits of the IOMMU: \
-         map the segment with mem::Request::below({bits}), or ask for Place::Private"
+         ask for Place::Private, or for a smaller segment, which mem::Request places low"
     )]
     AddressTooWide {
         /// Where.

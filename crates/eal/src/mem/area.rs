@@ -5,14 +5,13 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
-
 use super::page::{PageSize, Pages, base_page};
+use super::span::Span;
 
-/// `map` from `offset`, `len` bytes. The rest of `map` is only there for alignment.
+/// `span` from `offset`, `len` bytes. The rest of it is only there for alignment.
 #[derive(Debug)]
 pub(super) struct Area {
-    map: MmapRaw,
+    span: Span,
     offset: usize,
     len: usize,
 }
@@ -21,24 +20,26 @@ impl Area {
     /// Maps `len` bytes, a multiple of `pages`' unit. Nothing is faulted in; huge pages are
     /// reserved, so that a shortage is an error here and not a SIGBUS later.
     pub(super) fn map(file: Option<&File>, pages: Pages, len: usize) -> io::Result<Self> {
-        let mut options = MmapOptions::new();
-        options.len(len);
-        let map = match (file, pages) {
-            (file, Pages::Transparent) => return Self::aligned(file, len),
-            (Some(file), _) => options.map_raw(file)?,
-            (None, Pages::Huge(size)) => options.huge(Some(size.bits() as u8)).map_anon()?.into(),
-            (None, Pages::Base) => options.map_anon()?.into(),
-        };
-        Ok(Self { map, offset: 0, len })
+        let whole =
+            |flags, align| Ok(Self { span: Span::map(file, flags, len, align)?, offset: 0, len });
+        match pages {
+            Pages::Transparent => Self::aligned(file, len),
+            Pages::Huge(size) if file.is_none() => {
+                let size_bits = (size.bits() as libc::c_int) << libc::MAP_HUGE_SHIFT;
+                whole(libc::MAP_HUGETLB | size_bits, size.bytes())
+            }
+            Pages::Huge(size) => whole(0, size.bytes()),
+            Pages::Base => whole(0, base_page()),
+        }
     }
 
     /// As `map`, starting at a multiple of 2 MiB, without which the kernel merges no pages.
     fn aligned(file: Option<&File>, len: usize) -> io::Result<Self> {
         let unit = PageSize::Size2M.bytes();
         let wide = len.checked_add(unit).ok_or(io::ErrorKind::OutOfMemory)?;
-        let map: MmapRaw = MmapOptions::new().len(wide).no_reserve_swap().map_anon()?.into();
-        let offset = map.as_ptr().addr().next_multiple_of(unit) - map.as_ptr().addr();
-        let area = Self { map, offset, len };
+        let span = Span::map(None, libc::MAP_NORESERVE, wide, unit)?;
+        let start = span.base().as_ptr().addr();
+        let area = Self { span, offset: start.next_multiple_of(unit) - start, len };
         if let Some(file) = file {
             area.overlay(file)?;
         }
@@ -50,29 +51,32 @@ impl Area {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_FIXED;
         let base = self.base().as_ptr().cast();
-        // SAFETY: MAP_FIXED replaces [base, base + len), which lies within `self.map`: we own it,
-        // nothing has a pointer into it yet, and unmapping `self.map` unmaps the replacement too.
+        // SAFETY: MAP_FIXED replaces [base, base + len), which lies within `self.span`: we own it,
+        // nothing has a pointer into it yet, and unmapping `self.span` unmaps the replacement too.
         let got = unsafe { libc::mmap(base, self.len, access, flags, file.as_raw_fd(), 0) };
         if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     pub(super) fn base(&self) -> NonNull<u8> {
-        // SAFETY: `offset + len` is within the mapping, and a mapping is not at address 0.
-        unsafe { NonNull::new_unchecked(self.map.as_mut_ptr().add(self.offset)) }
+        // SAFETY: `offset + len` is within the span.
+        unsafe { self.span.base().add(self.offset) }
     }
 
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn advise(&self, advice: Advice) -> io::Result<()> {
-        self.map.advise_range(advice, self.offset, self.len)
+    /// Tells the kernel how the area is used: one of the `MADV_…` that change no contents.
+    pub(super) fn advise(&self, advice: libc::c_int) -> io::Result<()> {
+        // SAFETY: the range is ours, and all callers' advice is about pages, not their contents.
+        let refused = unsafe { libc::madvise(self.base().as_ptr().cast(), self.len, advice) };
+        if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Faults every page in for writing. A page that cannot be had is an error; on kernels before
     /// 5.14, which cannot tell, it is a SIGBUS (the reservation makes it unlikely).
     pub(super) fn populate(&self) -> io::Result<()> {
-        match self.advise(Advice::PopulateWrite) {
+        match self.advise(libc::MADV_POPULATE_WRITE) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 self.touch();
                 Ok(())
@@ -91,10 +95,7 @@ impl Area {
 
     /// Has the kernel merge what is already faulted in (`MADV_COLLAPSE`, 6.1).
     pub(super) fn collapse(&self) -> io::Result<()> {
-        let base = self.base().as_ptr().cast();
-        // SAFETY: the range is ours; merging changes which frames back it, not their contents.
-        let refused = unsafe { libc::madvise(base, self.len, libc::MADV_COLLAPSE) };
-        if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        self.advise(libc::MADV_COLLAPSE)
     }
 
     pub(super) fn lock(&self) -> io::Result<()> {

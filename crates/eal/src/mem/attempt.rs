@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::io;
 
-use memmap2::Advice;
-
 use super::area::Area;
 use super::hugepages::{Bytes, HugePages, HugeSize, ThpMode};
 use super::page::{PageSize, Pages};
@@ -114,12 +112,12 @@ impl Trial<'_> {
     fn populate(&self, area: &Area) -> Result<(), Failure> {
         // Advice may fail (a kernel without THP): what counts is what `merge` finds.
         let _ = match self.pages {
-            Pages::Transparent => area.advise(Advice::HugePage),
-            Pages::Base => area.advise(Advice::NoHugePage),
+            Pages::Transparent => area.advise(libc::MADV_HUGEPAGE),
+            Pages::Base => area.advise(libc::MADV_NOHUGEPAGE),
             Pages::Huge(_) => Ok(()),
         };
         // Packets have no place in a core dump; a kernel that cannot leave them out still works.
-        let _ = area.advise(Advice::DontDump);
+        let _ = area.advise(libc::MADV_DONTDUMP);
         area.populate().map_err(|e| self.explain(Failure::system(Step::Populate, &e), area.len()))
     }
 

@@ -24,6 +24,8 @@
 //!   is an error there, never a SIGBUS later (kernels since 5.14; see below).
 //! * A node that was required is verified after the fault, page by page.
 //! * No fallback is silent: [`Segment::report`] has every attempt with the reason it failed.
+//! * Segments lie low, between 4 GiB and 512 GiB, where there is room: an IOMMU of 39 bits can then
+//!   show them to a device at the process's own addresses.
 //! * A file that is shared cannot be cut short by whom it is shared with (memfd only).
 //!
 //! # What merging costs
@@ -48,12 +50,14 @@ mod attempt;
 mod backing;
 mod error;
 mod hugepages;
+mod low;
 mod page;
 mod physical;
 mod placement;
 mod report;
 mod request;
 mod segment;
+mod span;
 
 pub use addr::{AddressMap, BusAddress, Iova, IovaMap, PhysAddr, PhysMap, Run, VirtAddr};
 pub use backing::Backing;

@@ -124,3 +124,12 @@ fn merged_pages_are_verified_or_the_report_says_why_not() {
     let explained = segment.is_huge() || segment.transparent_huge() || text.contains("merge");
     assert!(explained, "{text}");
 }
+
+#[test]
+fn segments_lie_where_an_iommu_of_39_bits_can_show_them() {
+    for pages in [PagePolicy::Small, PagePolicy::Auto] {
+        let segment = Request::new(3 << 20).pages(pages).map().unwrap();
+        let end = segment.address().raw() + segment.len();
+        assert!(end <= 1 << 39 && segment.address().raw() >= 1 << 32, "{:?}", segment.address());
+    }
+}

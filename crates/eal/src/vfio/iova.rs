@@ -124,7 +124,8 @@ mod tests {
         let first = space.allocate(PAGE, 1 << 21).unwrap();
         assert_eq!(first.raw(), 0x7f_ffe0_0000);
         let second = space.allocate(PAGE, PAGE).unwrap();
-        assert_eq!(second.raw(), 0x7f_ffdf_f000);
+        assert_eq!(second.raw(), 0x7f_ffff_f000);
+        assert_eq!(space.allocate(PAGE, 1 << 21).unwrap().raw(), 0x7f_ffc0_0000);
         assert_eq!(narrow().allocate(1 << 40, PAGE), None);
     }
 
