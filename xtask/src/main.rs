@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
+mod bind;
 mod compare;
 mod guest;
 mod hugepages;
@@ -34,6 +35,9 @@ enum Command {
     /// The virtual machines of the guest tests
     #[command(subcommand)]
     Guest(guest::Guest),
+    /// Say who drives which network device, and give devices to user space and back
+    #[command(subcommand)]
+    Bind(bind::Bind),
     /// Our figures beside DPDK's, in one run
     Compare(compare::Compare),
 }
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Command::SetupHugepages(setup) => hugepages::run(&setup),
         Command::Test(level) => test::run(&level),
         Command::Guest(guest) => guest::run(&guest),
+        Command::Bind(bind) => bind::run(&bind),
         Command::Compare(compare) => compare::run(&compare),
     };
     match done {

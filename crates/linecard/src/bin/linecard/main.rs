@@ -1,4 +1,5 @@
-//! The `linecard` program: forward packets, look at ports, see what a machine lacks.
+//! The `linecard` program: forward packets, look at ports, give devices to user space, see what a
+//! machine lacks.
 #![expect(clippy::print_stderr, reason = "a program prints")]
 
 /// Prints a line for whoever listens: a reader that has gone away is no reason to fail.
@@ -10,8 +11,10 @@ macro_rules! tell {
 }
 use tell;
 
+mod bind;
 mod doctor;
 mod fwd;
+mod pci;
 mod port;
 mod ports;
 mod table;
@@ -33,6 +36,8 @@ enum Command {
     Fwd(Box<fwd::Options>),
     /// Say which ports there are and what they can do.
     Ports(ports::Options),
+    /// Give PCI devices to user space, and back.
+    Bind(bind::Options),
     /// Say what this machine lacks, and the commands that mend it.
     Doctor(doctor::Options),
 }
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Fwd(options) => fwd::run(*options),
         Command::Ports(options) => ports::run(&options),
+        Command::Bind(options) => bind::run(&options),
         Command::Doctor(options) => doctor::run(&options),
     };
     result.unwrap_or_else(|error| {

@@ -1,8 +1,10 @@
 //! `linecard ports`: which there are, and what they can do.
 
+use crate::pci::{self, Nic};
 use crate::port::{KINDS, OpenError, Spec, open_all};
 use crate::table::table;
 use clap::Parser;
+use linecard::eal::Root;
 use linecard::pmd::{PortInfo, RxOffloads, TxOffloads};
 use serde_json::{Value, json};
 use std::fs;
@@ -20,10 +22,12 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Lists kinds and interfaces, or looks at the ports named.
+/// Lists kinds, interfaces and PCI devices, or looks at the ports named.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, OpenError> {
     let value = if options.ports.is_empty() {
-        json!({ "kinds": kinds(), "interfaces": interfaces() })
+        let devices = Nic::all(&Root::host());
+        let devices: Vec<_> = devices.iter().map(Nic::describe).collect();
+        json!({ "kinds": kinds(), "interfaces": interfaces(), "devices": devices })
     } else {
         let opened = open_all(&options.ports)?;
         json!({ "ports": opened.iter().map(|port| describe(port.info())).collect::<Vec<_>>() })
@@ -33,6 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, OpenError> {
     } else if options.ports.is_empty() {
         print_kinds();
         print_interfaces();
+        pci::print(&Nic::all(&Root::host()));
     } else {
         print_ports(&value);
     }

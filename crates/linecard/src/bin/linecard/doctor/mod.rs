@@ -1,8 +1,11 @@
 //! `linecard doctor`: what this machine lacks, and the exact command that mends it.
 
+mod devices;
+
 use crate::port::OpenError;
 use crate::table::table;
 use clap::Parser;
+use linecard::eal::Root;
 use linecard::eal::clock::{Clock, Rate, Source};
 use linecard::eal::lcore::{Jitter, Topology, Verdict};
 use linecard::eal::mem::{HugePages, Request, ThpMode};
@@ -54,6 +57,10 @@ impl Finding {
 
     fn new(what: &'static str, state: State, found: impl Into<String>, mend: &[&str]) -> Self {
         let mend = mend.iter().map(|command| (*command).to_owned()).collect();
+        Finding::with(what, state, found, mend)
+    }
+
+    fn with(what: &'static str, state: State, found: impl Into<String>, mend: Vec<String>) -> Self {
         Finding { what, state, found: found.into(), mend, reboot: false }
     }
 
@@ -69,6 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, OpenError> {
     let mut findings = vec![huge_pages(), transparent(), memory(), isolated(&topology)];
     findings.extend([siblings(&topology), cpus(&topology), clock()]);
     findings.extend([tun(), raw_sockets()]);
+    findings.extend(devices::findings(&Root::host(), &topology));
     if options.jitter_ms > 0 {
         findings.push(jitter(Duration::from_millis(options.jitter_ms)));
     }
