@@ -145,6 +145,21 @@ fn a_report_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn devices_that_there_are_not() {
+    for (words, expected) in [
+        ("bind", "Usage"),
+        ("bind ffff:ff:1f.7", "--driver"),
+        ("bind ffff:ff:1f.7 --driver vfio-pci", "no PCI device at ffff:ff:1f.7"),
+        ("bind no-such-interface --driver vfio-pci", "no PCI address"),
+        ("bind unbind ffff:ff:1f.7", "no PCI device"),
+        ("bind unbind", "required"),
+    ] {
+        let error = refusal(words);
+        assert!(error.contains(expected), "{words}: {error}");
+    }
+}
+
+#[test]
 fn interfaces_that_there_are_not() {
     refused(&[
         ("--port af-packet", "which interface?"),

@@ -109,6 +109,7 @@ fn ports_can_be_asked_for_in_json() {
     let kinds = last_line(&run("ports --json"));
     let names: Vec<_> = kinds["kinds"].as_array().expect("kinds").iter().collect();
     assert!(names.iter().any(|kind| kind["kind"] == "pcap"), "{kinds}");
+    assert!(kinds["devices"].is_array(), "{kinds}");
     let loopback = kinds["interfaces"].as_array().expect("interfaces");
     assert!(loopback.iter().all(|interface| text(&interface["name"])), "{kinds}");
     let one = last_line(&run("ports --json --port null:size=128,name=n"));
