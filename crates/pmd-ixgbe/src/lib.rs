@@ -40,20 +40,23 @@
 //!
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
 //! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx`, `tx`,
-//! `rss`, `filters`, `interrupts`, `stats`, and `port`, which puts them together.
+//! `rss`, `filters`, `flows`, `interrupts`, `stats`, and `port`, which puts them together.
 
 mod eeprom;
 mod filters;
+mod flows;
 mod hardware;
 mod ids;
 mod init;
 mod interrupts;
+mod known;
 mod link;
 mod port;
 mod queue;
 mod registers;
 mod rss;
 mod rx;
+mod start;
 mod stats;
 mod trouble;
 mod tx;

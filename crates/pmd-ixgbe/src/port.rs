@@ -1,27 +1,24 @@
 //! The port: a card's life from its opening to its end.
 
 use crate::filters::{self, Filters, MORE_ADDRESSES};
-use crate::hardware::{Arena, Hardware};
-use crate::interrupts::{Bell, Interrupts};
-use crate::queue::{self, Descriptors, QueueControl, Side};
-use crate::rx::{Meaning, Receive, Scatter};
-use crate::stats::{self, Sums};
+use crate::flows::{self, Flows};
+use crate::hardware::Hardware;
+use crate::interrupts::Interrupts;
+use crate::known::{Known, KnownPool, introduce};
+use crate::start::Running;
+use crate::stats::Sums;
 use crate::trouble::Trouble;
-use crate::tx::Transmit;
-use crate::{eeprom, ids, init, interrupts, link, rss, rx, tx};
-use linecard_eal::device::{Device, DmaMemory, Mapping, Place};
-use linecard_eal::mem::{IovaMode, Node, PagePolicy, Request};
+use crate::{eeprom, ids, init, link, queue, rss};
+use linecard_eal::device::{Device, InterruptKind};
 use linecard_ixgbe_regs::registers::*;
-use linecard_mbuf::driver::Place as Data;
-use linecard_mbuf::{Mbuf, MbufPool};
-use linecard_mempool::Home;
+use linecard_mbuf::MbufPool;
 use linecard_net::MacAddr;
+use linecard_net::rule::Rule;
 use linecard_pmd_core::{
-    AllMulticast, Capabilities, Descriptors as Count, Driver, Error, Event, FlowCapabilities, Gate,
-    Link, LinkState, PortConfig, PortInfo, Promiscuous, QueueStats, Queues, RssConfig, RxOffloads,
-    Step, TxOffloads, VlanFilter, VlanStrip,
+    AllMulticast, Capabilities, Descriptors, Driver, Error, Event, FlowCount, FlowId, Link,
+    LinkState, PortConfig, PortInfo, Promiscuous, QueueStats, Queues, RssConfig, RxOffloads, Step,
+    TxOffloads, VlanFilter, VlanStrip,
 };
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -33,7 +30,7 @@ const OVERHEAD: usize = 14 + 8 + 4;
 const LARGEST: usize = 15_872;
 
 /// SRRCTL counts a buffer's room in KiB, up to 16.
-const KIB: usize = 1024;
+pub(crate) const KIB: usize = 1024;
 
 /// How a card is to be driven.
 #[derive(Clone, Debug)]
@@ -68,73 +65,26 @@ impl IxgbeOptions {
     }
 }
 
-/// A pool that the device was told of.
-#[derive(Debug)]
-struct KnownPool {
-    home: Home,
-    ranges: Vec<Range<usize>>,
-    /// Before the pool: the device forgets the memory first.
-    _mappings: Vec<Mapping>,
-    _pool: MbufPool,
-}
-
-/// The pools that the device was told of.
-#[derive(Clone, Debug)]
-pub(crate) struct Known(Arc<Vec<Arc<KnownPool>>>);
-
-impl Known {
-    /// The one that most packets will come from.
-    pub(crate) fn first(&self) -> Home {
-        self.0[0].home
-    }
-
-    /// Whether the device knows all of a packet's memory.
-    pub(crate) fn all(&self, packet: &Mbuf) -> bool {
-        packet.device_segments().all(|(place, len)| self.has(place, len))
-    }
-
-    fn has(&self, place: Data, len: usize) -> bool {
-        let start = place.address.as_ptr().addr();
-        let within = |range: &Range<usize>| start >= range.start && start + len <= range.end;
-        self.0.iter().flat_map(|pool| &pool.ranges).any(within)
-    }
-}
-
-/// What a queue keeps alive: its ring, the pools, and the knowledge that it lives.
-#[derive(Clone, Debug)]
-pub(crate) struct Keeps {
-    _arena: Arena,
-    _pools: Known,
-    _alive: Arc<()>,
-}
-
 /// A port on an 82599, X520, X540 or X550.
 #[derive(Debug)]
 pub struct IxgbePort {
-    info: PortInfo,
-    hardware: Arc<Hardware>,
-    config: Option<PortConfig>,
-    known: Option<Known>,
-    filters: Filters,
-    strip: VlanStrip,
-    rss: Option<RssConfig>,
-    mtu: usize,
-    interval: Duration,
-    running: Option<Running>,
+    pub(crate) info: PortInfo,
+    pub(crate) hardware: Arc<Hardware>,
+    pub(crate) config: Option<PortConfig>,
+    pub(crate) known: Option<Known>,
+    pub(crate) filters: Filters,
+    pub(crate) flows: Flows,
+    pub(crate) strip: VlanStrip,
+    pub(crate) rss: Option<RssConfig>,
+    pub(crate) mtu: usize,
+    pub(crate) interval: Duration,
+    pub(crate) running: Option<Running>,
     /// Lives as long as a queue of the last start does.
-    alive: Weak<()>,
-    stats: QueueStats,
-    sums: Sums,
-    link: Link,
-    gone: bool,
-}
-
-/// What there is between start and stop.
-#[derive(Debug)]
-struct Running {
-    gate: Gate,
-    controls: Vec<Arc<QueueControl>>,
-    interrupts: Option<Interrupts>,
+    pub(crate) alive: Weak<()>,
+    pub(crate) stats: QueueStats,
+    pub(crate) sums: Sums,
+    pub(crate) link: Link,
+    pub(crate) gone: bool,
 }
 
 impl IxgbePort {
@@ -203,6 +153,7 @@ fn take_over(
         config: None,
         known: None,
         filters: Filters::new(mac),
+        flows: Flows::default(),
         strip: VlanStrip::Off,
         rss: None,
         mtu: 1500,
@@ -217,7 +168,7 @@ fn take_over(
 }
 
 fn capabilities(hardware: &Hardware) -> Capabilities {
-    let descriptors = Count {
+    let descriptors = Descriptors {
         min: queue::LEAST,
         max: queue::MOST,
         step: Step::PowerOfTwo,
@@ -237,7 +188,7 @@ fn capabilities(hardware: &Hardware) -> Capabilities {
         | TxOffloads::TCP_SEGMENTATION
         | TxOffloads::VLAN_INSERT
         | TxOffloads::MULTI_SEGMENT;
-    let wakes = hardware.device.interrupts().vectors(linecard_eal::device::InterruptKind::MsiX) > 1;
+    let wakes = hardware.device.interrupts().vectors(InterruptKind::MsiX) > 1;
     Capabilities {
         rx_queues: 128,
         tx_queues: 128,
@@ -251,34 +202,8 @@ fn capabilities(hardware: &Hardware) -> Capabilities {
         min_buffer: KIB,
         rx_wake_up: wakes,
         events: true,
-        flows: FlowCapabilities::default(),
+        flows: flows::capabilities(),
     }
-}
-
-/// Makes a pool known to the device.
-fn introduce(hardware: &Hardware, pool: &MbufPool) -> Result<KnownPool, Trouble> {
-    let dma = hardware.device.dma();
-    let needs = dma.limits().mode;
-    if pool.iova_mode() != needs {
-        let (pool, has) = (pool.name().to_owned(), pool.iova_mode());
-        return Err(Trouble::Pool { pool, has, needs });
-    }
-    pool.raw().with_segments(|segments| {
-        let mut known = KnownPool {
-            home: pool.raw().home(),
-            ranges: Vec::new(),
-            _mappings: Vec::new(),
-            _pool: pool.clone(),
-        };
-        for segment in segments {
-            // SAFETY: the device is told of buffers only that the queues own while they are posted;
-            // the pool outlives the mapping, and queues stop before they let go of either.
-            known._mappings.push(unsafe { dma.map(segment, Place::Native) }?);
-            let start = segment.base().as_ptr().addr();
-            known.ranges.push(start..start + segment.len());
-        }
-        Ok(known)
-    })
 }
 
 impl Driver for IxgbePort {
@@ -455,6 +380,24 @@ impl Driver for IxgbePort {
         self.rss.clone()
     }
 
+    fn create_flow(&mut self, rule: &Rule) -> Result<FlowId, Error> {
+        let queues = self.config.as_ref().map_or(0, PortConfig::rx_queue_count);
+        let created = self.flows.create(&self.hardware.registers, rule, queues);
+        created.map_err(|what| self.refused(what))
+    }
+
+    fn destroy_flow(&mut self, id: FlowId) -> Result<(), Error> {
+        match self.flows.destroy(&self.hardware.registers, id) {
+            true => Ok(()),
+            false => Err(self.no_flow(id)),
+        }
+    }
+
+    /// The filters do not count.
+    fn query_flow(&self, id: FlowId) -> Result<FlowCount, Error> {
+        if self.flows.has(id) { Ok(FlowCount::default()) } else { Err(self.no_flow(id)) }
+    }
+
     fn events(&self) -> Option<BorrowedFd<'_>> {
         self.running.as_ref()?.interrupts.as_ref().map(Interrupts::file)
     }
@@ -477,18 +420,22 @@ impl Driver for IxgbePort {
 }
 
 /// The largest frame of an MTU, check sequence included.
-fn frame(mtu: usize) -> usize {
+pub(crate) fn frame(mtu: usize) -> usize {
     mtu + OVERHEAD
 }
 
 /// Bytes that the device may write into a buffer: whole KiB of the pool's room.
-fn room(pool: &MbufPool) -> usize {
+pub(crate) fn room(pool: &MbufPool) -> usize {
     (pool.data_room() / KIB).min(16) * KIB
 }
 
 impl IxgbePort {
     fn refused(&self, what: String) -> Error {
         Error::Refused { port: self.info.name.clone(), what }
+    }
+
+    fn no_flow(&self, id: FlowId) -> Error {
+        self.refused(format!("no rule {} runs here", id.0))
     }
 
     /// Without scatter a frame must fit into a buffer, in the KiB that the device counts in.
@@ -519,176 +466,16 @@ impl IxgbePort {
         }
     }
 
-    fn apply_rss(&self) {
+    pub(crate) fn apply_rss(&self) {
         let queues = self.config.as_ref().map_or(0, PortConfig::rx_queue_count);
         if let Some(rss) = &self.rss {
             rss::apply(&self.hardware.registers, rss, self.hardware.family.table(), queues);
         }
     }
 
-    fn apply_strip(&self, queue: u32) {
+    pub(crate) fn apply_strip(&self, queue: u32) {
         let strip = u32::from(self.strip == VlanStrip::On);
         self.hardware.registers.put_at(&RXDCTL, queue, rxdctl::VME, strip);
-    }
-
-    fn try_start(&mut self) -> Result<Queues, Trouble> {
-        let none = Queues { rx: Vec::new(), tx: Vec::new() };
-        let (Some(config), Some(known)) = (self.config.clone(), self.known.clone()) else {
-            return Ok(none);
-        };
-        let hardware = Arc::clone(&self.hardware);
-        hardware.reset()?;
-        hardware.device.config().enable_bus_master()?;
-        init::bring_up(&hardware, frame(self.mtu) as u32)?;
-        stats::map_queues(&hardware.registers);
-        self.filters.apply(&hardware.registers);
-        self.apply_rss();
-        self.sums.clear(&hardware.registers);
-        self.stats = QueueStats::new(config.rx_queue_count(), config.tx_queue_count());
-        let queues = self.start_queues(&config, known)?;
-        init::open_receive(&hardware.registers)?;
-        link::up(&hardware)?;
-        Ok(queues)
-    }
-
-    fn start_queues(&mut self, config: &PortConfig, known: Known) -> Result<Queues, Trouble> {
-        let wakes = config.rx_queue_count().min(interrupts::MOST_QUEUES);
-        let (interrupts, bells) = Interrupts::start(&self.hardware, wakes, self.interval)?;
-        let gate = Gate::new();
-        self.running = Some(Running { gate: gate.clone(), controls: Vec::new(), interrupts });
-        let alive = Arc::new(());
-        self.alive = Arc::downgrade(&alive);
-        let arena = self.arena(config)?;
-        let keeps = Keeps { _arena: Arc::clone(&arena), _pools: known.clone(), _alive: alive };
-        let mut plan = Plan { config, known, gate, keeps, arena, offset: 0 };
-        let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
-        let mut bells = bells.into_iter();
-        for index in 0..config.rx_queue_count() {
-            queues.rx.push(Box::new(self.start_rx(&mut plan, index as u32, bells.next())?));
-        }
-        for index in 0..config.tx_queue_count() {
-            queues.tx.push(Box::new(self.start_tx(&mut plan, index as u32)?));
-        }
-        Ok(queues)
-    }
-
-    /// Memory for all rings.
-    fn arena(&self, config: &PortConfig) -> Result<Arena, Trouble> {
-        let can = &self.info.capabilities;
-        let rx = config.rx_queue_count() * queue::bytes(config.rx_descriptor_count(can));
-        let tx = config.tx_queue_count() * queue::bytes(config.tx_descriptor_count(can));
-        let dma = self.hardware.device.dma();
-        let request = Request::new((rx + tx).max(4096)).name(format!("{}-rings", self.info.name));
-        let request = match self.info.node {
-            Some(node) => request.node(Node::Prefer(node)),
-            None => request,
-        };
-        let request = match dma.limits().mode {
-            IovaMode::Physical => request.pages(PagePolicy::Huge),
-            _ => request,
-        };
-        // SAFETY: queues keep it, and let go of it once the device has been stopped from using it,
-        // or into the quarantine.
-        Ok(Arc::new(unsafe { DmaMemory::new(&*dma, request) }?))
-    }
-
-    fn start_rx(
-        &mut self,
-        plan: &mut Plan<'_>,
-        index: u32,
-        bell: Option<Bell>,
-    ) -> Result<Receive, Trouble> {
-        let registers = &self.hardware.registers;
-        let ring = plan.ring(plan.config.rx_descriptor_count(&self.info.capabilities))?;
-        let pool = plan.config.pool(index as usize).clone();
-        let room = room(&pool);
-        let word = srrctl::BSIZEPACKET.put(0, (room / KIB) as u32);
-        // Advanced descriptors, one buffer each; BSIZEHEADER must hold something (§8.2.3.8.7).
-        let word = srrctl::BSIZEHEADER.put(srrctl::DESCTYPE.put(word, 1), 4);
-        // With several queues a full one must not hold up the others (§7.1.9).
-        let drop = u32::from(plan.config.rx_queue_count() > 1);
-        registers.write_at(&SRRCTL, index, srrctl::DROP_EN.put(word, drop));
-        // §4.6.7: bit 12 is to be cleared.
-        let word = registers.read_at(&DCA_RXCTRL, index) & !(1 << 12);
-        registers.write_at(&DCA_RXCTRL, index, word);
-        self.apply_strip(index);
-        let control = QueueControl::start(&self.hardware, Side::Receive, index, &ring)?;
-        self.control(&control);
-        let offloads = plan.config.rx_offloads_asked();
-        let scatter = offloads.contains(RxOffloads::SCATTER);
-        Ok(Receive::new(rx::Parts {
-            ring,
-            tail: self.hardware.registers.bind(&RDT, index)?,
-            control,
-            pool,
-            port: plan.config.number(),
-            room: room as u16,
-            scatter: if scatter { Scatter::Yes } else { Scatter::No },
-            meaning: Meaning::new(offloads),
-            gate: plan.gate.clone(),
-            counters: Arc::clone(&self.stats.rx[index as usize]),
-            bell,
-            keeps: plan.keeps.clone(),
-        }))
-    }
-
-    fn start_tx(&mut self, plan: &mut Plan<'_>, index: u32) -> Result<Transmit, Trouble> {
-        let ring = plan.ring(plan.config.tx_descriptor_count(&self.info.capabilities))?;
-        // §7.2.3.4.1: fetch 36 ahead, while 8 are there; write back each that asks for a report.
-        let word = txdctl::HTHRESH.put(txdctl::PTHRESH.put(0, 36), 8);
-        self.hardware.registers.write_at(&TXDCTL, index, word);
-        let control = QueueControl::start(&self.hardware, Side::Transmit, index, &ring)?;
-        self.control(&control);
-        Ok(Transmit::new(tx::Parts {
-            ring,
-            tail: self.hardware.registers.bind(&TDT, index)?,
-            control,
-            offloads: plan.config.tx_offloads_asked(),
-            longest: frame(self.mtu) - 4,
-            known: plan.known.clone(),
-            gate: plan.gate.clone(),
-            counters: Arc::clone(&self.stats.tx[index as usize]),
-            keeps: plan.keeps.clone(),
-        }))
-    }
-
-    fn control(&mut self, control: &Arc<QueueControl>) {
-        self.running.iter_mut().for_each(|running| running.controls.push(Arc::clone(control)));
-    }
-
-    /// Stops everything; says the first thing that did not stop.
-    fn halt(&mut self) -> Result<(), Trouble> {
-        let Some(running) = self.running.take() else { return Ok(()) };
-        running.gate.close();
-        if self.hardware.is_gone() {
-            return Ok(());
-        }
-        init::close_receive(&self.hardware.registers);
-        let stopped: Vec<_> = running.controls.iter().map(|control| control.stop()).collect();
-        let silenced = running.interrupts.map_or(Ok(()), |i| i.stop(&self.hardware));
-        let off = self.hardware.device.config().disable_bus_master();
-        stopped.into_iter().collect::<Result<Vec<_>, _>>()?;
-        silenced?;
-        Ok(off?)
-    }
-}
-
-/// What queues are started with.
-struct Plan<'a> {
-    config: &'a PortConfig,
-    known: Known,
-    gate: Gate,
-    keeps: Keeps,
-    arena: Arena,
-    offset: usize,
-}
-
-impl Plan<'_> {
-    /// The next ring of the arena.
-    fn ring(&mut self, count: usize) -> Result<Descriptors, Trouble> {
-        let offset = self.offset;
-        self.offset += queue::bytes(count);
-        Descriptors::new(&self.arena, offset, count)
     }
 }
 

@@ -2,8 +2,9 @@
 
 mod offload;
 
-use crate::port::{Keeps, Known};
+use crate::known::Known;
 use crate::queue::{Descriptors, QueueControl};
+use crate::start::Keeps;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::transmit;
 use linecard_mbuf::driver::{free_plain, from_address, into_address, is_plain, take_addresses};
