@@ -28,6 +28,8 @@ pub use linecard_mbuf as mbuf;
 pub use linecard_mempool as mempool;
 pub use linecard_net as net;
 pub use linecard_pmd_core as pmd;
+#[cfg(feature = "ixgbe")]
+pub use linecard_pmd_ixgbe as ixgbe;
 #[cfg(feature = "kernel")]
 pub use linecard_pmd_kernel as kernel;
 #[cfg(feature = "soft")]

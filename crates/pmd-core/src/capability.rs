@@ -3,6 +3,7 @@
 use crate::flow::FlowCapabilities;
 use bitflags::bitflags;
 use core::ops::RangeInclusive;
+use linecard_eal::mem::IovaMode;
 use linecard_net::rss::RssTypes;
 
 bitflags! {
@@ -139,6 +140,10 @@ pub struct Capabilities {
     pub extra_macs: usize,
     /// The least that a buffer must hold behind its headroom.
     pub min_buffer: usize,
+    /// How the device addresses memory, and so how pools must be made
+    /// ([`MbufPoolBuilder::iova`](linecard_mbuf::MbufPoolBuilder::iova)); `None` if it does not
+    /// matter, as to ports that copy.
+    pub iova: Option<IovaMode>,
     /// Whether a receive queue can be slept on.
     pub rx_wake_up: bool,
     /// Whether it tells of link changes.
@@ -161,6 +166,7 @@ impl Default for Capabilities {
             rss: None,
             extra_macs: 0,
             min_buffer: 64,
+            iova: None,
             rx_wake_up: false,
             events: false,
             flows: FlowCapabilities::default(),

@@ -220,8 +220,21 @@ impl PortConfig {
         }
         check.offloads(names(self.rx_offloads), names(can.rx_offloads))?;
         check.offloads(names(self.tx_offloads), names(can.tx_offloads))?;
+        self.check_addresses(port, can)?;
         self.check_buffers(&check, can)?;
         self.rss.as_ref().map_or(Ok(()), |rss| rss.check(port, can, self.rx_queues))
+    }
+
+    /// Every pool is made for the addresses that the device uses.
+    fn check_addresses(&self, port: &str, can: &Capabilities) -> Result<(), Error> {
+        let Some(needs) = can.iova else { return Ok(()) };
+        match self.all_pools().find(|pool| pool.iova_mode() != needs) {
+            Some(pool) => {
+                let (port, has) = (port.into(), pool.iova_mode());
+                Err(Error::Pool { port, pool: pool.name().into(), has, needs })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Every receive buffer holds what the device needs and, unless frames are scattered, a frame.

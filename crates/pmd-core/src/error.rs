@@ -1,5 +1,6 @@
 //! What a port can refuse.
 
+use linecard_eal::mem::IovaMode;
 use std::io;
 
 /// Why a port refused.
@@ -80,6 +81,21 @@ pub enum Error {
         frame: usize,
         /// What a buffer must hold.
         needed: usize,
+    },
+    /// A pool whose addresses the device cannot use.
+    #[error(
+        "{port}: pool {pool} was made for {has:?} addresses, and this device is reached by {needs:?} \
+         ones: build the pool with .iova(IovaMode::{needs:?})"
+    )]
+    Pool {
+        /// Which port.
+        port: String,
+        /// Which pool.
+        pool: String,
+        /// What it was made for.
+        has: IovaMode,
+        /// What the device needs.
+        needs: IovaMode,
     },
     /// The port cannot do it.
     #[error("{port}: a port of kind {kind} cannot {what}")]

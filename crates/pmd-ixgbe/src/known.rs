@@ -44,11 +44,6 @@ impl Known {
 /// Makes a pool known to the device.
 pub(crate) fn introduce(hardware: &Hardware, pool: &MbufPool) -> Result<KnownPool, Trouble> {
     let dma = hardware.device.dma();
-    let needs = dma.limits().mode;
-    if pool.iova_mode() != needs {
-        let (pool, has) = (pool.name().to_owned(), pool.iova_mode());
-        return Err(Trouble::Pool { pool, has, needs });
-    }
     pool.raw().with_segments(|segments| {
         let mut known = KnownPool {
             home: pool.raw().home(),

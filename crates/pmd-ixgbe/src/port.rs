@@ -200,6 +200,7 @@ fn capabilities(hardware: &Hardware) -> Capabilities {
         rss: Some(rss::capabilities(hardware.family.table())),
         extra_macs: MORE_ADDRESSES,
         min_buffer: KIB,
+        iova: Some(hardware.device.dma().limits().mode),
         rx_wake_up: wakes,
         events: true,
         flows: flows::capabilities(),

@@ -1,7 +1,6 @@
 //! What goes wrong between the driver and the card.
 
 use linecard_eal::device::DeviceError;
-use linecard_eal::mem::IovaMode;
 use linecard_pmd_core::Error;
 use std::io;
 use std::time::Duration;
@@ -34,12 +33,6 @@ pub(crate) enum Trouble {
     /// No usable address in the EEPROM.
     #[error("the card's own address is {address}: no station can have it, set one in the EEPROM")]
     Address { address: String },
-    /// A pool whose addresses the device cannot use.
-    #[error(
-        "pool {pool} has {has:?} addresses, and this device is reached by {needs:?} ones: \
-         build it with .iova(IovaMode::{needs:?})"
-    )]
-    Pool { pool: String, has: IovaMode, needs: IovaMode },
     /// A ring's memory lies in pieces.
     #[error(
         "descriptor rings of {bytes} bytes are not contiguous for the device: reserve huge pages"

@@ -19,8 +19,6 @@ struct Driver {
 const DRIVERS: &[Driver] = &[
     // Virtio 1.2, §5.1: transitional and modern network devices.
     Driver { name: "virtio", vendor: 0x1af4, devices: &[0x1000, 0x1041] },
-    // 82599 and X520, X540, X550.
-    Driver { name: "ixgbe", vendor: 0x8086, devices: &[0x10fb, 0x154d, 0x1528, 0x1563] },
 ];
 
 /// A network device, seen from here.
@@ -90,6 +88,9 @@ fn driver_for(identity: &Identity) -> Option<&'static str> {
     let is_it = |driver: &&Driver| {
         driver.vendor == identity.vendor && driver.devices.contains(&identity.device)
     };
+    if linecard::ixgbe::family(*identity).is_some() {
+        return Some("ixgbe");
+    }
     DRIVERS.iter().find(is_it).map(|driver| driver.name)
 }
 

@@ -1,5 +1,7 @@
 //! Ports as they are given on the command line: `KIND[:key=value,…]`.
 
+use linecard::eal::pci;
+use linecard::ixgbe::{self, IxgbeOptions, IxgbePort};
 use linecard::kernel::{AfPacketOptions, AfPacketPort, Fanout, TapOptions, TapPort};
 use linecard::net::MacAddr;
 use linecard::pmd::Driver;
@@ -62,7 +64,18 @@ pub(crate) const KINDS: &[Kind] = &[
         ],
         what: "an interface that this machine's kernel has already",
     },
+    Kind {
+        name: "pci",
+        keys: &[
+            ("name", "its name"),
+            (ADDRESS, "the device's, as in pci:0000:03:00.0; the key may be left out"),
+        ],
+        what: "a network card, given to user space with `linecard bind`",
+    },
 ];
+
+/// The key that a value without a key belongs to, where a kind has it.
+const ADDRESS: &str = "address";
 
 /// One `--port`, taken apart.
 #[derive(Clone, Debug)]
@@ -82,7 +95,9 @@ impl FromStr for Spec {
         };
         let mut values = BTreeMap::new();
         for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').ok_or_else(|| {
+            let bare = kind.keys.iter().any(|(known, _)| *known == ADDRESS);
+            let given = pair.split_once('=').or(bare.then_some((ADDRESS, pair)));
+            let (key, value) = given.ok_or_else(|| {
                 format!("{pair:?} in {text:?} is no key=value: write {name}:key=value,key=value")
             })?;
             if !kind.keys.iter().any(|(known, _)| *known == key) {
@@ -138,6 +153,7 @@ pub(crate) fn open_all(specs: &[Spec]) -> Result<Vec<Box<dyn Driver>>, OpenError
             "ring" => Box::new(open_ring(spec, name, &all, &mut cables)?),
             "pcap" => Box::new(open_pcap(spec, name)?),
             "tap" => Box::new(open_tap(spec, name)?),
+            "pci" => open_pci(spec, name)?,
             _ => Box::new(open_af_packet(spec, name)?),
         });
     }
@@ -218,6 +234,24 @@ fn open_tap(spec: &Spec, name: &str) -> Result<TapPort, OpenError> {
         options = options.mac(mac);
     }
     Ok(TapPort::open(options)?)
+}
+
+/// A card, by the driver for its ids.
+fn open_pci(spec: &Spec, name: &str) -> Result<Box<dyn Driver>, OpenError> {
+    let wanted = "a device's address, as in pci:0000:03:00.0 (see `linecard ports`)";
+    let address = spec.parse::<pci::Address>(ADDRESS, wanted)?;
+    let address = address.ok_or_else(|| format!("{name}: which device? Wanted {wanted}"))?;
+    let device = pci::open(address)?;
+    match ixgbe::family(device.identity()) {
+        Some(_) => Ok(Box::new(IxgbePort::open(device, IxgbeOptions::new().name(name))?)),
+        None => {
+            let ids = device.identity();
+            Err(format!(
+                "{name}: no driver for {address} ({ids}): `linecard ports` lists those it has"
+            )
+            .into())
+        }
+    }
 }
 
 /// How packets may spread over queues, as `packet(7)` calls it.

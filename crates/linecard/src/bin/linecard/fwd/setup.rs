@@ -6,10 +6,12 @@ use super::lcore::Stream;
 use super::modes::{Context, Mode};
 use crate::port::OpenError;
 use linecard::eal::lcore::{Lcore, LcoreMap};
+use linecard::eal::mem::IovaMode;
 use linecard::mbuf::{Burst, DATA_ROOM, MbufPool};
 use linecard::mempool::Needs;
 use linecard::pmd::{
-    Configured, Driver, Error, Opened, Port, PortConfig, PortInfo, Queues, RxOffloads, Started,
+    Configured, Driver, Error, Opened, Port, PortConfig, PortInfo, Queues, RssConfig, RxOffloads,
+    Started,
 };
 
 /// An lcore and its streams.
@@ -103,6 +105,9 @@ fn configure(
     }
     let can = port.info().capabilities.rx_offloads;
     config = config.rx_offloads(can & RxOffloads::SCATTER);
+    if let Some(rss) = port.info().capabilities.rss.as_ref().filter(|_| options.rxq > 1) {
+        config = config.rss(RssConfig::over(rss.types));
+    }
     Ok(port.configure(config).map_err(|refused| refused.error)?)
 }
 
@@ -126,7 +131,25 @@ fn pool(options: &Options, ports: &[Port<Opened>], map: &LcoreMap) -> Result<Mbu
     let cache = 256;
     let size = options.buffers.unwrap_or_else(|| needs.total(cache).max(2048));
     let pool = MbufPool::builder("packets").size(size).cache(cache.min(size / 8)).needs(needs);
+    let pool = match addresses(ports)? {
+        Some(mode) => pool.iova(mode),
+        None => pool,
+    };
     Ok(pool.data_room(room.unwrap_or(DATA_ROOM)).build()?)
+}
+
+/// How the ports' devices address memory: all of them share one pool.
+fn addresses(ports: &[Port<Opened>]) -> Result<Option<IovaMode>, OpenError> {
+    let mut all = ports.iter().filter_map(|port| Some((port, port.info().capabilities.iova?)));
+    let Some((first, mode)) = all.next() else { return Ok(None) };
+    match all.find(|(_, other)| *other != mode) {
+        Some((port, other)) => {
+            let (a, b) = (first.name(), port.name());
+            let which = format!("{a} is reached by {mode:?} addresses, {b} by {other:?} ones");
+            Err(format!("{which}: bind both to vfio-pci, or both to uio_pci_generic").into())
+        }
+        None => Ok(Some(mode)),
+    }
 }
 
 /// What a buffer must hold for a port: what its device asks for, and a whole frame where that is not
