@@ -1,0 +1,107 @@
+//! `ixgbe-model`: modelled cards for a guest of QEMU, or for a driver in another process.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use linecard_ixgbe_model::Identity;
+use linecard_ixgbe_model::front::qemu::{QemuCard, Seat, TestSocket, Translation};
+use linecard_ixgbe_model::wire::{Plug, cable, tap, unplugged};
+
+/// An Intel 82599 in software
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Cards for a guest: QEMU's x-pci-proxy-dev
+    Qemu(Qemu),
+}
+
+#[derive(Debug, Args)]
+struct Qemu {
+    /// A socket that was inherited, the peer of QEMU's, and the slot: FD:SLOT. Once for each card
+    #[arg(long = "card", required = true, value_parser = card)]
+    cards: Vec<Card>,
+    /// QEMU's -qtest socket
+    #[arg(long)]
+    qtest: PathBuf,
+    /// Bus of the cards
+    #[arg(long, default_value_t = 0)]
+    bus: u8,
+    /// The guest has intel-iommu
+    #[arg(long)]
+    iommu: bool,
+    /// What the cards are wired to: `none`, `cable` (cards in pairs), `tap:NAME`
+    #[arg(long, default_value = "none")]
+    wire: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Card {
+    socket: RawFd,
+    slot: u8,
+}
+
+fn card(text: &str) -> Result<Card, String> {
+    let parts = text.split_once(':').ok_or("it is FD:SLOT, as in 3:5")?;
+    let socket = parts.0.parse().map_err(|_| "the file descriptor is not a number")?;
+    let slot = parts.1.parse().map_err(|_| "the slot is not a number")?;
+    Ok(Card { socket, slot })
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Qemu(arguments) => serve_guest(&arguments),
+    }
+}
+
+fn serve_guest(arguments: &Qemu) -> Result<()> {
+    let plugs = plugs(&arguments.wire, arguments.cards.len())?;
+    let test_socket = TestSocket::new(&arguments.qtest);
+    let pairs = arguments.cards.iter().zip(plugs).enumerate();
+    let threads: Result<Vec<_>> = pairs
+        .map(|(index, (card, plug))| {
+            let seat = seat(arguments, test_socket.clone(), *card);
+            start(&seat, index, *card, plug)
+        })
+        .collect();
+    for thread in threads? {
+        thread.join().map_err(|_| anyhow::anyhow!("a card's thread has panicked"))??;
+    }
+    Ok(())
+}
+
+fn seat(arguments: &Qemu, test_socket: TestSocket, card: Card) -> Seat {
+    let translation = if arguments.iommu { Translation::Vtd } else { Translation::None };
+    Seat { test_socket, bus: arguments.bus, slot: card.slot, translation }
+}
+
+fn start(seat: &Seat, index: usize, card: Card, plug: Plug) -> Result<JoinHandle<Result<()>>> {
+    // SAFETY: the number was given to us on the command line as a socket that was made for us; no
+    // one else in this process has it.
+    let socket = unsafe { OwnedFd::from_raw_fd(card.socket) };
+    let mut identity = Identity::default();
+    identity.mac[5] = index as u8 + 1;
+    let mut card = QemuCard::new(UnixStream::from(socket), seat, identity, plug)?;
+    Ok(std::thread::spawn(move || card.serve().context("the link to QEMU is broken")))
+}
+
+fn plugs(wire: &str, cards: usize) -> Result<Vec<Plug>> {
+    match wire.split_once(':') {
+        None if wire == "none" => Ok((0..cards).map(|_| unplugged()).collect()),
+        None if wire == "cable" && cards.is_multiple_of(2) => {
+            let pairs: std::io::Result<Vec<_>> = (0..cards / 2).map(|_| cable()).collect();
+            Ok(pairs?.into_iter().flat_map(|(one, other)| [one, other]).collect())
+        }
+        Some(("tap", name)) if cards == 1 => Ok(vec![tap(name).context("cannot open the TAP")?]),
+        _ => bail!("`{wire}` does not fit {cards} cards: none, cable (pairs), or tap:NAME (one)"),
+    }
+}

@@ -1,0 +1,228 @@
+//! The device: its parts, and what its BARs do.
+
+use linecard_ixgbe_regs::BAR0_BYTES;
+use linecard_ixgbe_regs::registers::*;
+
+use crate::bus::Host;
+use crate::config_space::{ConfigSpace, Written};
+use crate::fault::{Faults, Lateness};
+use crate::file::RegisterFile;
+use crate::flow_director::FlowDirector;
+use crate::interrupt::Interrupting;
+use crate::journal::Journal;
+use crate::link::Link;
+use crate::nonvolatile::Nonvolatile;
+use crate::nonvolatile::i2c::I2c;
+use crate::rx::Receiving;
+use crate::tx::Transmitting;
+
+/// Which card it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its first MAC address.
+    pub mac: [u8; 6],
+    /// PCI device id. The behaviour is the 82599's whatever it says.
+    pub device_id: u16,
+}
+
+impl Default for Identity {
+    /// An X520 with an SFP+ cage (10FB) and a local address.
+    fn default() -> Self {
+        Self { mac: [0x02, 0x1c, 0x5f, 0, 0, 1], device_id: 0x10FB }
+    }
+}
+
+/// A window of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// BAR 0: the registers.
+    Registers,
+    /// BAR 2: address and data ports.
+    Io,
+    /// BAR 4: the MSI-X table and its pending bits.
+    Msix,
+}
+
+/// An 82599.
+#[derive(Debug)]
+pub struct Device {
+    pub(crate) identity: Identity,
+    pub(crate) file: RegisterFile,
+    pub(crate) config: ConfigSpace,
+    pub(crate) host: Host,
+    pub(crate) interrupting: Interrupting,
+    pub(crate) nonvolatile: Nonvolatile,
+    pub(crate) module: I2c,
+    pub(crate) link: Link,
+    pub(crate) receiving: Receiving,
+    pub(crate) transmitting: Transmitting,
+    pub(crate) director: FlowDirector,
+    pub(crate) faults: Faults,
+    pub(crate) lateness: Lateness,
+    pub(crate) journal: Journal,
+    /// Nanoseconds since some beginning.
+    pub(crate) now: u64,
+    io_address: u32,
+}
+
+impl Device {
+    /// A device after power-on, with its link up.
+    pub fn new(identity: Identity, host: Host) -> Self {
+        let mut device = Self {
+            identity,
+            file: RegisterFile::new(),
+            config: ConfigSpace::new(identity.device_id),
+            host,
+            interrupting: Interrupting::default(),
+            nonvolatile: Nonvolatile::new(identity.mac, identity.device_id),
+            module: I2c::new(),
+            link: Link::default(),
+            receiving: Receiving::default(),
+            transmitting: Transmitting::new(),
+            director: FlowDirector::default(),
+            faults: Faults::default(),
+            lateness: Lateness::default(),
+            journal: Journal::default(),
+            now: 0,
+            io_address: 0,
+        };
+        device.reset();
+        device
+    }
+
+    /// What a reset by CTRL, or of the function, does.
+    pub(crate) fn reset(&mut self) {
+        self.file.reset();
+        self.interrupting.reset();
+        self.receiving = Receiving::default();
+        self.transmitting = Transmitting::new();
+        self.director = FlowDirector::default();
+        self.module.reset();
+        self.nonvolatile.reset();
+        self.faults.deferred.clear();
+        self.link.restart();
+        self.preset_address();
+        self.update_pin();
+        self.host.dma.forget();
+    }
+
+    /// The first address filter is loaded from the EEPROM.
+    fn preset_address(&mut self) {
+        let mac = self.identity.mac;
+        let low = u32::from_le_bytes([mac[0], mac[1], mac[2], mac[3]]);
+        let high = u32::from(u16::from_le_bytes([mac[4], mac[5]]));
+        self.file.set(&RAL, 0, low);
+        self.file.set(&RAH, 0, rah::AV.put(high, 1));
+        self.file.set(&MPSAR, 0, 1);
+    }
+
+    /// Reads `size` bytes (1, 2, 4 or 8) at `offset` of a window.
+    pub fn read(&mut self, bar: Bar, offset: u64, size: u8) -> u64 {
+        if self.faults.is_removed() {
+            return u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)));
+        }
+        self.settle();
+        if size == 8 {
+            return self.read_word(bar, offset) as u64
+                | (self.read_word(bar, offset + 4) as u64) << 32;
+        }
+        let shift = (offset % 4) * 8;
+        let word = u64::from(self.read_word(bar, offset & !3)) >> shift;
+        word & (u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 4))))
+    }
+
+    /// Writes `size` bytes (4 or 8; less is widened, as registers are written as words) at `offset`.
+    pub fn write(&mut self, bar: Bar, offset: u64, value: u64, size: u8) {
+        if self.faults.is_removed() {
+            return;
+        }
+        self.write_word(bar, offset & !3, value as u32);
+        if size == 8 {
+            self.write_word(bar, offset + 4, (value >> 32) as u32);
+        }
+        self.settle();
+    }
+
+    fn read_word(&mut self, bar: Bar, offset: u64) -> u32 {
+        let offset = offset as u32;
+        match (bar, offset) {
+            (Bar::Registers, _) => self.read_register(offset),
+            (Bar::Msix, _) => self.read_msix(offset),
+            (Bar::Io, 0) => self.io_address,
+            (Bar::Io, 4) => self.read_register(self.io_address),
+            (Bar::Io, _) => 0,
+        }
+    }
+
+    fn write_word(&mut self, bar: Bar, offset: u64, value: u32) {
+        let offset = offset as u32;
+        match (bar, offset) {
+            (Bar::Registers, _) => self.write_register(offset, value),
+            (Bar::Msix, _) => self.write_msix(offset, value),
+            (Bar::Io, 0) => self.io_address = value % BAR0_BYTES,
+            (Bar::Io, 4) => self.write_register(self.io_address, value),
+            (Bar::Io, _) => {}
+        }
+    }
+
+    /// Reads from configuration space.
+    pub fn read_config(&mut self, offset: u8, size: u8) -> u32 {
+        if self.faults.is_removed() {
+            return u32::MAX >> (32 - 8 * u32::from(size.clamp(1, 4)));
+        }
+        self.config.read(offset, size)
+    }
+
+    /// Writes to configuration space.
+    pub fn write_config(&mut self, offset: u8, value: u32, size: u8) {
+        if self.faults.is_removed() {
+            return;
+        }
+        match self.config.write(offset, value, size) {
+            Written::FunctionReset => self.reset_function(),
+            Written::Interrupts => self.interrupts_changed(),
+            Written::Storage => {}
+        }
+    }
+
+    /// What a function level reset, or one of the bus, does.
+    pub fn reset_function(&mut self) {
+        self.config.reset();
+        self.interrupting.reset_table();
+        self.reset();
+    }
+
+    /// Configuration space.
+    pub fn config(&self) -> &ConfigSpace {
+        &self.config
+    }
+
+    /// Time passes: what was delayed happens, and moderated interrupts are sent.
+    pub fn tick(&mut self, now: u64) {
+        self.now = now.max(self.now);
+        self.settle();
+        self.run_transmit();
+        self.run_link();
+        self.deliver();
+    }
+
+    /// When [`tick`](Self::tick) has something to do next.
+    pub fn deadline(&self) -> Option<u64> {
+        self.interrupting.deadline(self.now)
+    }
+
+    /// What the device is asked to do wrong.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// What was done to the device and what it did: refused accesses of memory, unknown registers.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Makes the journal empty, and gives what was in it.
+    pub fn take_journal(&mut self) -> Journal {
+        std::mem::take(&mut self.journal)
+    }
+}

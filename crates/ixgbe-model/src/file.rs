@@ -1,0 +1,96 @@
+//! The register file: the words, and what they are after a reset.
+
+use linecard_ixgbe_regs::registers::*;
+use linecard_ixgbe_regs::{BAR0_BYTES, Field, Register};
+
+use crate::effect::slot;
+
+/// Values after a reset, where they are not 0.
+const RESET: &[(Register, u32)] = &[
+    (EEC, 0x0000_0300 | 6 << 11),
+    (FWSM, 1 << 15),
+    (AUTOC, 0xC09C_6004),
+    (AUTOC2, 0x000A_0000),
+    (SECTXSTAT, 0b11),
+    (SECRXSTAT, 0b11),
+    (HLREG0, 0x0000_0C03),
+    (MAXFRS, 1518 << 16),
+    (RDRXCTL, 0x0000_8808),
+    (VLNCTRL, 0x8100),
+    (DMATXCTL, 0x8100 << 16),
+    (STATUS, 0x0008_0000),
+    (EEMNGCTL, 0b11 << 18),
+    (ESDP, 0),
+    (DTXTCPFLGL, 0x0FF6_0FF6),
+    (DTXTCPFLGH, 0x0F7F),
+    (CTRL_EXT, 0),
+];
+
+/// All words of BAR 0.
+#[derive(Debug)]
+pub(crate) struct RegisterFile {
+    words: Box<[u32]>,
+}
+
+impl RegisterFile {
+    pub(crate) fn new() -> Self {
+        let mut file = Self { words: vec![0; (BAR0_BYTES / 4) as usize].into() };
+        file.reset();
+        file
+    }
+
+    /// Back to the values after a reset.
+    pub(crate) fn reset(&mut self) {
+        self.words.fill(0);
+        for (register, value) in RESET {
+            self.set(register, 0, *value);
+        }
+        self.set(&RXPBSIZE, 0, 0x80000);
+        self.set(&TXPBSIZE, 0, 0x28000);
+        for index in 0..8 {
+            self.set(&TXPBTHRESH, index, 0x96);
+        }
+    }
+
+    /// The word at `offset`, whatever a read of it would do.
+    pub(crate) fn word(&self, offset: u32) -> u32 {
+        self.words[(slot(offset).home / 4) as usize]
+    }
+
+    pub(crate) fn set_word(&mut self, offset: u32, value: u32) {
+        self.words[(slot(offset).home / 4) as usize] = value;
+    }
+
+    /// Element `index`, which lies in the array.
+    pub(crate) fn at(&self, register: &Register, index: u32) -> u32 {
+        register.at(index).map_or(0, |offset| self.words[(offset / 4) as usize])
+    }
+
+    pub(crate) fn get(&self, register: &Register) -> u32 {
+        self.words[(register.offset() / 4) as usize]
+    }
+
+    pub(crate) fn has(&self, register: &Register, field: Field) -> bool {
+        field.is_set(self.get(register))
+    }
+
+    pub(crate) fn set(&mut self, register: &Register, index: u32, value: u32) {
+        if let Some(offset) = register.at(index) {
+            self.words[(offset / 4) as usize] = value;
+        }
+    }
+
+    /// Adds to a counter, which stops at all ones.
+    pub(crate) fn count(&mut self, register: &Register, index: u32, amount: u32) {
+        let sum = self.at(register, index).saturating_add(amount);
+        self.set(register, index, sum);
+    }
+
+    /// Adds to a counter of 36 bits.
+    pub(crate) fn count_wide(&mut self, low: &Register, high: &Register, index: u32, amount: u32) {
+        let sum = u64::from(self.at(low, index)) + u64::from(amount);
+        self.set(low, index, sum as u32);
+        let carry = (sum >> 32) as u32;
+        self.set(high, index, (self.at(high, index) + carry) & 0xF);
+    }
+}

@@ -1,0 +1,322 @@
+//! The front end for guests: QEMU's `x-pci-proxy-dev`.
+//!
+//! QEMU 7.2 or later is started with one end of a pair of stream sockets and a test socket:
+//!
+//! ```text
+//! -object memory-backend-memfd,id=mem,size=1G,share=on -machine q35,memory-backend=mem
+//! -accel tcg,thread=single -nodefaults
+//! -qtest unix:PATH,server=on,wait=off -qtest-log none
+//! -device x-pci-proxy-dev,id=nic0,fd=N,addr=5
+//! ```
+//!
+//! Interrupts go by the test socket, as the link has none under TCG. With `intel-iommu` the model
+//! walks the IOMMU's tables itself, at every access: a stale mapping is seen, a missing
+//! invalidation is not.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::interrupt_thread::{Guest, ToGuest};
+use super::message::{Link, Request};
+use super::qtest::Qtest;
+use super::system_memory::SystemMemory;
+use super::vtd::{Iommu, Requester, left_in_page};
+use crate::bus::{Direction, Dma, DmaFault, Host};
+use crate::device::{Bar, Device, Identity};
+use crate::wire::{Outlet, Plug};
+
+/// Frames that are taken from the wire before the guest is listened to again.
+const FRAMES_AT_ONCE: usize = 64;
+
+/// Frames in the packet buffer above which the wire has to wait, if it can.
+const HELD_FRAMES: usize = 64;
+
+/// Whether the guest has `intel-iommu`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Translation {
+    /// Addresses are physical.
+    #[default]
+    None,
+    /// The model walks VT-d's tables.
+    Vtd,
+}
+
+/// QEMU's test socket. It takes one connection, which all cards of a guest share: clone it.
+#[derive(Clone, Debug)]
+pub struct TestSocket {
+    inner: Arc<Mutex<Qtest>>,
+}
+
+impl TestSocket {
+    /// The socket at `path`; it is connected to when it is first needed.
+    pub fn new(path: &Path) -> Self {
+        Self { inner: Arc::new(Mutex::new(Qtest::new(path))) }
+    }
+}
+
+/// Where the card is in the guest.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The way of interrupts.
+    pub test_socket: TestSocket,
+    /// Bus.
+    pub bus: u8,
+    /// Device number, as in `addr=`.
+    pub slot: u8,
+    /// Whether addresses are translated.
+    pub translation: Translation,
+}
+
+impl Seat {
+    /// The input of the I/O APIC that pin A of this device is led to on machine q35.
+    fn gsi(&self) -> u32 {
+        16 + u32::from(self.slot) % 8
+    }
+}
+
+struct GuestDma {
+    memory: Arc<RwLock<SystemMemory>>,
+    qtest: Arc<Mutex<Qtest>>,
+    requester: Requester,
+    translation: Translation,
+    iommu: Option<Iommu>,
+}
+
+impl GuestDma {
+    /// Runs `access` for every piece of a range that is one piece of physical memory.
+    fn pieces(
+        &mut self,
+        address: u64,
+        len: usize,
+        what: Direction,
+        mut access: impl FnMut(&SystemMemory, u64, std::ops::Range<usize>) -> Option<()>,
+    ) -> Result<(), DmaFault> {
+        let fault = DmaFault { address, len, what };
+        let iommu = self.current_iommu();
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let mut done = 0;
+        while done < len {
+            let at = address + done as u64;
+            let part = match iommu {
+                Some(_) => left_in_page(at).min(len - done),
+                None => len - done,
+            };
+            let physical = match iommu {
+                Some(iommu) => iommu.translate(&memory, self.requester, at, what).ok_or(fault)?,
+                None => at,
+            };
+            access(&memory, physical, done..done + part).ok_or(fault)?;
+            done += part;
+        }
+        Ok(())
+    }
+
+    /// The IOMMU if it translates; looked at once, and again after a reset of the device.
+    fn current_iommu(&mut self) -> Option<Iommu> {
+        if self.translation == Translation::None {
+            return None;
+        }
+        if self.iommu.is_none() {
+            let mut qtest = self.qtest.lock().unwrap_or_else(PoisonError::into_inner);
+            self.iommu = Iommu::look(&mut qtest).ok();
+        }
+        self.iommu.filter(Iommu::translates)
+    }
+}
+
+impl Dma for GuestDma {
+    fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), DmaFault> {
+        self.pieces(address, into.len(), Direction::Read, |memory, at, range| {
+            memory.read(at, &mut into[range])
+        })
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), DmaFault> {
+        self.pieces(address, bytes.len(), Direction::Write, |memory, at, range| {
+            memory.write(at, &bytes[range])
+        })
+    }
+
+    fn write_descriptor(&mut self, address: u64, words: [u64; 2]) -> Result<(), DmaFault> {
+        self.pieces(address, 16, Direction::Write, |memory, at, _| {
+            memory.write_descriptor(at, words)
+        })
+    }
+
+    fn forget(&mut self) {
+        self.iommu = None;
+    }
+}
+
+/// A card in a guest.
+#[derive(Debug)]
+pub struct QemuCard {
+    link: Link,
+    device: Device,
+    memory: Arc<RwLock<SystemMemory>>,
+    outlet: OutletBox,
+    began: Instant,
+}
+
+struct OutletBox(Box<dyn Outlet>);
+
+impl std::fmt::Debug for OutletBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Outlet")
+    }
+}
+
+impl QemuCard {
+    /// A card at the other end of `socket`. It must be served before QEMU starts, or with it.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started.
+    pub fn new(
+        socket: UnixStream,
+        seat: &Seat,
+        identity: Identity,
+        plug: Plug,
+    ) -> io::Result<Self> {
+        let memory = Arc::new(RwLock::new(SystemMemory::default()));
+        let qtest = seat.test_socket.inner.clone();
+        let guest = Guest {
+            qtest: qtest.clone(),
+            memory: memory.clone(),
+            gsi: seat.gsi(),
+            has_iommu: seat.translation == Translation::Vtd,
+        };
+        let (interrupts, _ends_with_its_sender) = ToGuest::start(guest)?;
+        let dma = GuestDma {
+            memory: memory.clone(),
+            qtest,
+            requester: Requester { bus: seat.bus, slot: seat.slot },
+            translation: seat.translation,
+            iommu: None,
+        };
+        let host = Host { dma: Box::new(dma), interrupts: Box::new(interrupts), wire: plug.wire };
+        Ok(Self {
+            link: Link::new(socket),
+            device: Device::new(identity, host),
+            memory,
+            outlet: OutletBox(plug.outlet),
+            began: Instant::now(),
+        })
+    }
+
+    /// The device, to ask it for faults, or what happened to it.
+    pub fn device(&mut self) -> &mut Device {
+        &mut self.device
+    }
+
+    /// Serves the guest until QEMU has gone.
+    ///
+    /// # Errors
+    ///
+    /// If QEMU says what is not in its protocol, or the wire breaks.
+    pub fn serve(&mut self) -> io::Result<()> {
+        while self.serve_once(Duration::from_secs(1))? {}
+        Ok(())
+    }
+
+    /// Waits for something to do, at most `limit`, and does it. False when QEMU has gone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`serve`](Self::serve).
+    pub fn serve_once(&mut self, limit: Duration) -> io::Result<bool> {
+        let (request, frames) = self.wait(limit)?;
+        self.device.tick(self.began.elapsed().as_nanos() as u64);
+        if request {
+            match self.link.next()? {
+                Some(request) => self.handle(request)?,
+                None => return Ok(false),
+            }
+        }
+        if frames {
+            self.take_frames()?;
+        }
+        Ok(true)
+    }
+
+    /// Whether there is a request, and whether there are frames.
+    fn wait(&self, limit: Duration) -> io::Result<(bool, bool)> {
+        let mut fds = vec![PollFd::new(self.link.socket(), PollFlags::IN)];
+        if self.device.held_frames() < HELD_FRAMES
+            && let Some(fd) = self.outlet.0.readable()
+        {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        let limit = self.until_deadline().map_or(limit, |until| until.min(limit));
+        let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+        match poll(&mut fds, Some(&limit)) {
+            Err(rustix::io::Errno::INTR) => return Ok((false, false)),
+            outcome => outcome?,
+        };
+        let ready = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+        Ok((ready(0), ready(1)))
+    }
+
+    fn until_deadline(&self) -> Option<Duration> {
+        let now = self.began.elapsed().as_nanos() as u64;
+        self.device.deadline().map(|at| Duration::from_nanos(at.saturating_sub(now)))
+    }
+
+    fn take_frames(&mut self) -> io::Result<()> {
+        for _ in 0..FRAMES_AT_ONCE {
+            if self.device.held_frames() >= HELD_FRAMES {
+                break;
+            }
+            let Some(frame) = self.outlet.0.take()? else { break };
+            self.device.receive(&frame);
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, request: Request) -> io::Result<()> {
+        let answer = match request {
+            Request::SystemMemory(told) => {
+                let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+                return memory.replace(told);
+            }
+            Request::PinEvents => return Ok(()),
+            Request::ConfigRead { offset, size } => self.device.read_config(offset, size).into(),
+            Request::ConfigWrite { offset, value, size } => {
+                self.device.write_config(offset, value, size);
+                0
+            }
+            Request::BarRead { address, size } => self
+                .window(address)
+                .map_or(u64::MAX, |(bar, offset)| self.device.read(bar, offset, size)),
+            Request::BarWrite { address, value, size } => {
+                if let Some((bar, offset)) = self.window(address) {
+                    self.device.write(bar, offset, value, size);
+                }
+                0
+            }
+            Request::Reset => {
+                self.device.reset_function();
+                0
+            }
+        };
+        self.link.answer(answer)
+    }
+
+    /// The window that an absolute address is in.
+    fn window(&self, address: u64) -> Option<(Bar, u64)> {
+        let windows = [
+            (0, Bar::Registers, u64::from(linecard_ixgbe_regs::BAR0_BYTES)),
+            (2, Bar::Io, 32),
+            (4, Bar::Msix, u64::from(linecard_ixgbe_regs::MSIX_BAR_BYTES)),
+        ];
+        windows.iter().find_map(|&(number, bar, len)| {
+            let offset = address.checked_sub(self.device.config().bar(number))?;
+            (offset < len).then_some((bar, offset))
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! The link: LINKS, AUTOC and their interrupt; pins of the SFP+ cage (§3.7.4, §8.2.3.22.19).
+
+use linecard_ixgbe_regs::registers::*;
+
+use crate::device::Device;
+
+/// What the link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// No light.
+    Down,
+    /// 1 Gb/s.
+    OneGigabit,
+    /// 10 Gb/s.
+    TenGigabit,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    carrier: Carrier,
+    /// LSC is to be raised.
+    has_changed: bool,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { carrier: Carrier::TenGigabit, has_changed: false }
+    }
+}
+
+/// Ten gigabit, aligned, synchronised, signals detected, without UP and SPEED.
+const TEN_GIGABIT: u32 = 0x0800_D000;
+const ONE_GIGABIT: u32 = 0x0002_1000;
+/// SDP2: no module.
+const MODULE_ABSENT: u32 = 1 << 2;
+
+impl Link {
+    /// Negotiation begins anew, and is done.
+    pub(crate) fn restart(&mut self) {
+        self.has_changed = true;
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.carrier != Carrier::Down
+    }
+
+    pub(crate) fn links(&self) -> u32 {
+        let (word, speed) = match self.carrier {
+            Carrier::Down => return 0,
+            Carrier::OneGigabit => (ONE_GIGABIT, 2),
+            Carrier::TenGigabit => (TEN_GIGABIT, 3),
+        };
+        links::UP.put(links::SPEED.put(word, speed), 1)
+    }
+
+    /// ESDP as it reads.
+    pub(crate) fn pins(&self, stored: u32) -> u32 {
+        stored & !MODULE_ABSENT
+    }
+}
+
+impl Device {
+    /// Plugs and unplugs, or changes the speed; the driver gets LSC.
+    pub fn set_carrier(&mut self, carrier: Carrier) {
+        if self.link.carrier != carrier {
+            self.link.carrier = carrier;
+            self.link.restart();
+            self.run_link();
+        }
+    }
+
+    /// The link as it is.
+    pub fn carrier(&self) -> Carrier {
+        self.link.carrier
+    }
+
+    /// Puts an SFP+ module into the cage, or takes it out.
+    pub fn set_module_present(&mut self, is_present: bool) {
+        self.module.set_present(is_present);
+    }
+
+    pub(crate) fn run_link(&mut self) {
+        if std::mem::take(&mut self.link.has_changed) {
+            self.raise(eicr::LSC);
+        }
+    }
+
+    /// RESTART_AN clears itself; ANLP1 tells that negotiation has gone on.
+    pub(crate) fn write_autoc(&mut self, before: u32, value: u32) {
+        self.file.set(&AUTOC, 0, value & !autoc::RESTART_AN.mask());
+        let restarts = autoc::RESTART_AN.is_set(value);
+        if restarts || (before ^ value) & autoc::LMS.mask() != 0 {
+            self.file.set(&ANLP1, 0, anlp1::STATE.put(self.file.get(&ANLP1), 1));
+        }
+        if restarts {
+            self.late(&AUTOC, 0, autoc::RESTART_AN.mask(), value);
+            self.link.restart();
+            self.run_link();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Receive: from the wire through the filters into the packet buffer, and from there into rings.
+
+mod filter;
+mod ring;
+mod rss;
+mod status;
+mod steer;
+
+use std::collections::VecDeque;
+
+use linecard_ixgbe_regs::Register;
+use linecard_ixgbe_regs::registers::*;
+
+use crate::device::Device;
+use crate::journal::Breach;
+use crate::parse::Parsed;
+use steer::Destination;
+
+/// Length of the frame check sequence, which counters count.
+pub(crate) const CRC_BYTES: u32 = 4;
+
+/// What waits in the packet buffer, and what queues hold.
+#[derive(Debug, Default)]
+pub(crate) struct Receiving {
+    held: VecDeque<Held>,
+    bytes: usize,
+    /// XOFF was sent, and no XON since.
+    is_pausing: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    frame: Vec<u8>,
+    parsed: Parsed,
+    destination: Destination,
+    is_inexact: bool,
+}
+
+impl Device {
+    /// A frame (without its check sequence) comes from the wire.
+    pub fn receive(&mut self, frame: &[u8]) {
+        if self.faults.is_removed() || !self.link.is_up() {
+            return;
+        }
+        self.accept(frame);
+    }
+
+    /// From the wire, or from the loopback.
+    pub(crate) fn accept(&mut self, frame: &[u8]) {
+        if !self.file.has(&RXCTRL, rxctrl::RXEN) || !self.has_good_length(frame) {
+            return;
+        }
+        self.count_received(frame);
+        if self.is_pause(frame) {
+            return;
+        }
+        let parsed = Parsed::of(frame, vlnctrl::VET.of(self.file.get(&VLNCTRL)) as u16);
+        let Some(passed) = self.passes(frame, &parsed) else { return };
+        self.file.count(&RXNFGPC, 0, 1);
+        let destination = self.steer(frame, &parsed);
+        if destination.is_dropped {
+            return;
+        }
+        self.stamp_received(&parsed, frame, &destination);
+        let held =
+            Held { frame: frame.to_vec(), parsed, destination, is_inexact: passed.is_inexact };
+        self.hold(held);
+        self.run_receive();
+    }
+
+    /// Too short or too long: counted, and gone.
+    fn has_good_length(&mut self, frame: &[u8]) -> bool {
+        let len = frame.len() as u32 + CRC_BYTES;
+        let longest = match self.file.has(&HLREG0, hlreg0::JUMBOEN) {
+            true => maxfrs::MFS.of(self.file.get(&MAXFRS)),
+            false => 1518,
+        };
+        let tag = match vlnctrl::VET.of(self.file.get(&VLNCTRL)) as u16 {
+            tag if crate::parse::be16(frame, 12) == Some(tag) => 4,
+            _ => 0,
+        };
+        let counter: &Register = match () {
+            () if frame.len() < 60 => &RUC,
+            () if len > longest + tag => &ROC,
+            () => return true,
+        };
+        self.file.count(counter, 0, 1);
+        false
+    }
+
+    fn hold(&mut self, held: Held) {
+        let room = self.file.get(&RXPBSIZE) as usize & 0xF_FC00;
+        if self.receiving.bytes + held.frame.len() > room {
+            self.file.count(&MPC, 0, 1);
+            self.raise(eicr::RX_MISS);
+            return;
+        }
+        self.receiving.bytes += held.frame.len();
+        self.receiving.held.push_back(held);
+        self.send_pause();
+    }
+
+    /// Moves what it can from the packet buffer into rings. The first that cannot go on holds up
+    /// all others, unless its queue drops.
+    pub(crate) fn run_receive(&mut self) {
+        while let Some(held) = self.receiving.held.pop_front() {
+            let bytes = held.frame.len();
+            match self.place(&held) {
+                ring::Placed::Done => {}
+                ring::Placed::NoDescriptor => {
+                    self.receiving.held.push_front(held);
+                    break;
+                }
+            }
+            self.receiving.bytes -= bytes;
+        }
+        self.send_pause();
+    }
+
+    /// Frames in the packet buffer: no queue has had room for them yet.
+    pub fn held_frames(&self) -> usize {
+        self.receiving.held.len()
+    }
+
+    pub(crate) fn write_rxdctl(&mut self, queue: u32, before: u32, value: u32) {
+        let value = value & !rxdctl::SWFLUSH.mask();
+        self.file.set(&RXDCTL, queue, value);
+        if (before ^ value) & rxdctl::ENABLE.mask() != 0 {
+            self.late(&RXDCTL, queue, rxdctl::ENABLE.mask(), before);
+        }
+        if self.faults.stuck_queues && !rxdctl::ENABLE.is_set(value) {
+            self.file.set(&RXDCTL, queue, value | (before & rxdctl::ENABLE.mask()));
+        }
+    }
+
+    pub(crate) fn write_rdt(&mut self, queue: u32, before: u32) {
+        let tail = self.file.at(&RDT, queue);
+        if !rxdctl::ENABLE.is_set(self.file.at(&RXDCTL, queue)) {
+            if tail != 0 {
+                self.journal.breach(Breach::TailOfDisabledQueue);
+            }
+            self.file.set(&RDT, queue, before.min(tail));
+        } else if !self.receiving.held.is_empty() {
+            self.run_receive();
+        }
+    }
+}
