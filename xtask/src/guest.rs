@@ -18,7 +18,7 @@ pub(crate) use boot::{Order, Outcome, Programs, run as boot};
 pub(crate) use initramfs::{Task, pack};
 pub(crate) use kernel::Kernel;
 pub(crate) use results::Tally;
-pub(crate) use suites::{Suite, build_program, build_tests, names};
+pub(crate) use suites::{Suite, Workshop, names};
 
 use crate::workspace::has_tool;
 use anyhow::{Context, Result, ensure};
@@ -77,31 +77,39 @@ pub(crate) fn missing(declaration: &Declaration) -> Vec<String> {
 }
 
 /// The programs of the workspace that the guest shall hold.
-pub(crate) fn build_for_guest(declaration: &Declaration) -> Result<Vec<PathBuf>> {
-    let build = |built: &Built| build_program(built, declaration.profile);
+pub(crate) fn build_for_guest(
+    declaration: &Declaration,
+    workshop: &mut Workshop,
+) -> Result<Vec<PathBuf>> {
+    let build = |built: &Built| workshop.program(built, declaration.profile);
     declaration.built.iter().map(build).collect()
 }
 
 /// The programs of the workspace that run beside the guest.
-pub(crate) fn build_for_host(declaration: &Declaration) -> Result<Programs> {
+pub(crate) fn build_for_host(
+    declaration: &Declaration,
+    workshop: &mut Workshop,
+) -> Result<Programs> {
     let mut programs = Programs::new();
     for command in &declaration.helpers {
         let word = command.split_whitespace().next().unwrap_or_default();
         if word.contains("/bin/") && !word.starts_with('/') || word.contains("/example/") {
-            programs.insert(word.into(), build_program(&word.parse()?, declaration.profile)?);
+            let path = workshop.program(&word.parse()?, declaration.profile)?;
+            programs.insert(word.into(), path);
         }
     }
     Ok(programs)
 }
 
 fn shell(shell: &Shell) -> Result<()> {
-    let (declaration, program) = guest_of(shell.file.as_deref())?;
+    let mut workshop = Workshop::default();
+    let (declaration, program) = guest_of(shell.file.as_deref(), &mut workshop)?;
     let declaration = if shell.icount { declaration.counting_instructions() } else { declaration };
     let lacks = missing(&declaration);
     ensure!(lacks.is_empty(), "there is no {}", lacks.join(", no "));
     let kernel = Kernel::cached()?;
-    let built = build_for_guest(&declaration)?;
-    let programs = build_for_host(&declaration)?;
+    let built = build_for_guest(&declaration, &mut workshop)?;
+    let programs = build_for_host(&declaration, &mut workshop)?;
     let task = Task::Shell { program: program.as_deref() };
     let root = pack(&declaration, &kernel, &built, &task)?;
     let mut bench = boot::Bench::new(&declaration, &root)?;
@@ -119,12 +127,12 @@ fn shell(shell: &Shell) -> Result<()> {
 }
 
 /// The declared guest and the test program of a file; the usual guest without one.
-fn guest_of(file: Option<&str>) -> Result<(Declaration, Option<PathBuf>)> {
+fn guest_of(file: Option<&str>, workshop: &mut Workshop) -> Result<(Declaration, Option<PathBuf>)> {
     let Some(file) = file else { return Ok((Declaration::default(), None)) };
     let suites = Suite::all()?;
     let suite = suites.iter().find(|suite| suite.is_meant_by(file));
     let suite = suite.with_context(|| format!("there is no test file {file} for guests"))?;
-    let program = build_tests(&[suite])?.pop();
+    let program = workshop.tests(&[suite])?.pop();
     Ok((suite.declaration.clone(), program))
 }
 

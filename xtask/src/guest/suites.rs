@@ -5,6 +5,7 @@ use super::declaration::{Built, Declaration, Profile};
 use crate::workspace::{Workspace, cargo, target};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -55,21 +56,47 @@ struct Made {
     kind: Vec<String>,
 }
 
-/// Builds the test programs of `suites`, which have one profile, in their order.
-pub(crate) fn build_tests(suites: &[&Suite]) -> Result<Vec<PathBuf>> {
-    let Some(first) = suites.first() else { return Ok(Vec::new()) };
-    let mut command = static_cargo("test", first.declaration.profile);
-    command.arg("--no-run");
-    for suite in suites {
-        command.args(["--package", &suite.package, "--test", &suite.name]);
-    }
-    let made = run(&mut command).context("the guest tests do not build")?;
-    let program = |suite: &&Suite| find(&made, "test", &suite.name);
-    suites.iter().map(program).collect()
+/// What was built already.
+#[derive(Debug, Default)]
+pub(crate) struct Workshop {
+    programs: BTreeMap<(Profile, Built), PathBuf>,
+    /// Programs that Cargo built along with the tests of their package.
+    beside: BTreeMap<(Profile, String), PathBuf>,
 }
 
-/// Builds a program of the workspace, to run in a guest or beside it.
-pub(crate) fn build_program(built: &Built, profile: Profile) -> Result<PathBuf> {
+impl Workshop {
+    /// Builds the test programs of `suites`, which have one profile, in their order.
+    pub(crate) fn tests(&mut self, suites: &[&Suite]) -> Result<Vec<PathBuf>> {
+        let Some(first) = suites.first() else { return Ok(Vec::new()) };
+        let profile = first.declaration.profile;
+        let mut command = static_cargo("test", profile);
+        command.arg("--no-run");
+        for suite in suites {
+            command.args(["--package", &suite.package, "--test", &suite.name]);
+        }
+        let made = run(&mut command).context("the guest tests do not build")?;
+        for (name, path) in made.iter().filter_map(|message| message.program("bin")) {
+            self.beside.insert((profile, name.into()), path.clone());
+        }
+        let program = |suite: &&Suite| find(&made, "test", &suite.name);
+        suites.iter().map(program).collect()
+    }
+
+    /// Builds a program of the workspace, to run in a guest or beside it.
+    pub(crate) fn program(&mut self, built: &Built, profile: Profile) -> Result<PathBuf> {
+        let key = (profile, built.clone());
+        let beside = self.beside.get(&(profile, built.name.clone()));
+        let beside = beside.filter(|_| built.kind == "bin");
+        if let Some(path) = self.programs.get(&key).or(beside) {
+            return Ok(path.clone());
+        }
+        let path = build_program(built, profile)?;
+        self.programs.insert(key, path.clone());
+        Ok(path)
+    }
+}
+
+fn build_program(built: &Built, profile: Profile) -> Result<PathBuf> {
     let mut command = static_cargo("build", profile);
     command.args(["--package", &built.package, &format!("--{}", built.kind), &built.name]);
     let made = run(&mut command).with_context(|| format!("{} does not build", built.name))?;
@@ -93,15 +120,19 @@ fn run(command: &mut Command) -> Result<Vec<Message>> {
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
+impl Message {
+    /// Its name and file, if it is about a program of this kind.
+    fn program(&self, kind: &str) -> Option<(&str, &PathBuf)> {
+        let target = self.target.as_ref().filter(|_| self.reason == "compiler-artifact")?;
+        let is_it = target.kind.iter().any(|each| each == kind);
+        is_it.then_some((target.name.as_str(), self.executable.as_ref()?))
+    }
+}
+
 fn find(made: &[Message], kind: &str, name: &str) -> Result<PathBuf> {
-    let is_it = |message: &&Message| {
-        let target = message.target.as_ref();
-        message.reason == "compiler-artifact"
-            && message.executable.is_some()
-            && target.is_some_and(|it| it.name == name && it.kind.iter().any(|each| each == kind))
-    };
-    match made.iter().find(is_it).and_then(|message| message.executable.clone()) {
-        Some(path) => Ok(path),
+    let mut programs = made.iter().filter_map(|message| message.program(kind));
+    match programs.find(|(found, _)| *found == name) {
+        Some((_, path)) => Ok(path.clone()),
         None => bail!("cargo built no {kind} {name}"),
     }
 }

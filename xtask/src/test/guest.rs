@@ -3,8 +3,8 @@
 use super::all_required;
 use crate::guest::declaration::Profile;
 use crate::guest::{
-    Kernel, Order, Outcome, Suite, Tally, Task, boot, build_for_guest, build_for_host, build_tests,
-    missing, names, pack,
+    Kernel, Order, Outcome, Programs, Suite, Tally, Task, Workshop, boot, build_for_guest,
+    build_for_host, missing, names, pack,
 };
 use crate::workspace::target;
 use anyhow::{Context, Result, ensure};
@@ -37,7 +37,8 @@ struct Job {
 }
 
 pub(super) fn run(guest: &Guest) -> Result<()> {
-    let jobs = jobs(guest)?;
+    let mut workshop = Workshop::default();
+    let jobs = jobs(guest, &mut workshop)?;
     if guest.list {
         for job in &jobs {
             job.tests
@@ -46,7 +47,7 @@ pub(super) fn run(guest: &Guest) -> Result<()> {
         }
         return Ok(());
     }
-    let tally = run_all(guest, jobs)?;
+    let tally = run_all(guest, jobs, workshop)?;
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     ensure!(tally.failed == 0, "{} guest tests failed", tally.failed);
     ensure!(
@@ -58,7 +59,7 @@ pub(super) fn run(guest: &Guest) -> Result<()> {
 }
 
 /// What the user asked for, built.
-fn jobs(guest: &Guest) -> Result<Vec<Job>> {
+fn jobs(guest: &Guest, workshop: &mut Workshop) -> Result<Vec<Job>> {
     let meant = |suite: &Suite| guest.filter.iter().any(|word| suite.is_meant_by(word));
     let mut suites = Suite::all()?;
     if suites.iter().any(meant) {
@@ -68,7 +69,7 @@ fn jobs(guest: &Guest) -> Result<Vec<Job>> {
     for profile in [Profile::Checked, Profile::Optimized] {
         let of_profile: Vec<&Suite> =
             suites.iter().filter(|suite| suite.declaration.profile == profile).collect();
-        for (suite, program) in of_profile.iter().zip(build_tests(&of_profile)?) {
+        for (suite, program) in of_profile.iter().zip(workshop.tests(&of_profile)?) {
             let mut tests = names(&program)?;
             if !meant(suite) && !guest.filter.is_empty() {
                 tests.retain(|test| guest.filter.iter().any(|word| test.contains(word)));
@@ -84,16 +85,16 @@ fn jobs(guest: &Guest) -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-fn run_all(guest: &Guest, mut jobs: Vec<Job>) -> Result<Tally> {
+fn run_all(guest: &Guest, mut jobs: Vec<Job>, workshop: Workshop) -> Result<Tally> {
     // The longest first, as far as their limits tell.
     jobs.sort_by_key(|job| job.suite.declaration.limit);
-    let queue = Mutex::new(jobs);
+    let (queue, workshop) = (Mutex::new(jobs), Mutex::new(workshop));
     let total = Mutex::new(Tally::default());
     thread::scope(|scope| {
         for _ in 0..guest.jobs.max(1) {
             scope.spawn(|| {
                 while let Some(job) = next(&queue) {
-                    let tally = run_job(&job);
+                    let tally = run_job(&job, &workshop);
                     let mut total = locked(&total);
                     *total = total.plus(tally);
                 }
@@ -111,7 +112,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn run_job(job: &Job) -> Tally {
+fn run_job(job: &Job, workshop: &Mutex<Workshop>) -> Tally {
     let name = &job.suite.name;
     let all = job.tests.len();
     let lacks = missing(&job.suite.declaration);
@@ -120,7 +121,7 @@ fn run_job(job: &Job) -> Tally {
         return Tally { skipped: all, ..Tally::default() };
     }
     let log = log_file(job);
-    match boot_job(job, &log) {
+    match boot_job(job, &log, workshop) {
         Ok(outcome) => report(job, &outcome, &log),
         Err(error) => {
             println!("{name} | FAILED: {error:#}");
@@ -133,9 +134,9 @@ fn log_file(job: &Job) -> PathBuf {
     target().join("guest-logs").join(format!("{}-{}.log", job.suite.package, job.suite.name))
 }
 
-fn boot_job(job: &Job, log: &Path) -> Result<Outcome> {
+fn boot_job(job: &Job, log: &Path, workshop: &Mutex<Workshop>) -> Result<Outcome> {
     let declaration = &job.suite.declaration;
-    let (kernel, built, programs) = prepare(job)?;
+    let (kernel, built, programs) = prepare(job, workshop)?;
     let task = Task::Tests { program: &job.program, names: &job.tests };
     let root = pack(declaration, &kernel, &built, &task)?;
     std::fs::create_dir_all(log.parent().unwrap_or(log))
@@ -147,11 +148,11 @@ fn boot_job(job: &Job, log: &Path) -> Result<Outcome> {
 }
 
 /// Fetching and building happen one at a time.
-fn prepare(job: &Job) -> Result<(Kernel, Vec<PathBuf>, crate::guest::Programs)> {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = locked(&TURN);
+fn prepare(job: &Job, workshop: &Mutex<Workshop>) -> Result<(Kernel, Vec<PathBuf>, Programs)> {
+    let mut workshop = locked(workshop);
     let declaration = &job.suite.declaration;
-    Ok((Kernel::cached()?, build_for_guest(declaration)?, build_for_host(declaration)?))
+    let in_guest = build_for_guest(declaration, &mut workshop)?;
+    Ok((Kernel::cached()?, in_guest, build_for_host(declaration, &mut workshop)?))
 }
 
 fn report(job: &Job, outcome: &Outcome, log: &Path) -> Tally {
