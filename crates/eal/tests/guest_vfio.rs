@@ -8,8 +8,10 @@
 //! guest: device=virtio-net-pci,id=nic1,netdev=n1,bus=rp1,disable-legacy=on,iommu_platform=on
 //! guest: device=virtio-net-pci,id=nic2,netdev=n2,bus=pcie.0,addr=7.0,multifunction=on,disable-legacy=on,iommu_platform=on
 //! guest: device=virtio-rng-pci,id=rng0,bus=pcie.0,addr=7.1,disable-legacy=on,iommu_platform=on
+//! guest: netdev=user,id=n3, device=e1000e,id=nic3,netdev=n3,bus=pcie.0,addr=8
 //! guest: modules=virtio_pci+virtio_net+vfio-pci, programs=lspci+ping+ip
 
+#[expect(dead_code, reason = "each file of tests uses a part of it")]
 mod probe;
 
 use linecard_eal::device::{DeviceError, InterruptKind, Place, State};
@@ -22,6 +24,7 @@ use probe::{Sender, wait_for, wait_until};
 
 const NEAR: &str = "0000:00:05.0";
 const FAR: &str = "0000:21:00.0";
+const INTEL: &str = "0000:00:08.0";
 const TWIN: &str = "0000:00:07.0";
 
 fn address(text: &str) -> Address {
@@ -136,6 +139,37 @@ fn a_line_is_masked_by_its_interrupt_until_it_is_unmasked() {
     assert!(!vectors[0].take().unwrap());
     sender.device.interrupts().unmask().unwrap();
     wait_for(&vectors[0]);
+}
+
+/// An 82574's registers: status, interrupt causes to set, and causes that interrupt.
+const STATUS: usize = 0x8;
+const CAUSE: usize = 0xc8;
+const MASK: usize = 0xd0;
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn a_device_with_messages_ports_and_a_line_has_all_three() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let _borrowed = Borrowed::new(INTEL);
+    let device = pci::open(address(INTEL)).unwrap();
+    let (registers, ports) = (device.bar(0).unwrap(), device.bar(2).unwrap());
+    assert!(registers.mmio().is_some() && ports.mmio().is_none());
+    ports.write32(0, STATUS as u32);
+    assert_eq!(ports.read32(4), registers.read32(STATUS));
+    device.config().enable_bus_master().unwrap();
+    for kind in [InterruptKind::Msi, InterruptKind::Intx] {
+        let vectors = device.interrupts().enable(kind, 1).unwrap();
+        registers.write32(MASK, 4);
+        registers.write32(CAUSE, 4);
+        wait_for(&vectors[0]);
+        // Reading the causes clears them, and lowers the line.
+        assert_eq!(registers.read32(0xc0) & 4, 4);
+    }
+    let five = device.interrupts().vectors(InterruptKind::MsiX);
+    let error = device.interrupts().enable(InterruptKind::MsiX, five + 1).unwrap_err();
+    assert!(matches!(error, DeviceError::Vectors { .. }), "{error}");
 }
 
 fn faults() -> usize {

@@ -1,6 +1,7 @@
 //! As much of a driver for virtio-net (virtio 1.2, §4.1, §5.1) as it takes to send one frame through
 //! the traits of `eal::device`, over the modern interface.
 
+pub(super) mod legacy;
 pub(super) mod ring;
 
 use linecard_eal::device::{

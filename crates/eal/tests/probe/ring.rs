@@ -4,20 +4,27 @@ use linecard_eal::barrier;
 use linecard_eal::device::DmaMemory;
 use linecard_eal::mem::Iova;
 
-/// A header of 12 bytes and a frame of 60, in memory of its own behind the queue.
-const FRAME: usize = 6144;
+const PAGE: usize = 4096;
 
 pub(super) struct Ring {
     memory: DmaMemory,
     size: u16,
     sent: u16,
     used: usize,
+    /// Where a header of 12 bytes and a frame of 60 are, behind the queue.
+    frame: usize,
 }
 
 impl Ring {
     /// With the used ring right behind the others, as the modern interface allows.
     pub(super) fn new(memory: DmaMemory, size: u16) -> Self {
-        Self { memory, size, sent: 0, used: 2048 }
+        Self { memory, size, sent: 0, used: 2048, frame: 6144 }
+    }
+
+    /// With the used ring at the next page, as the legacy interface has it.
+    pub(super) fn legacy(memory: DmaMemory, size: u16) -> Self {
+        let used = (18 * usize::from(size) + 6).next_multiple_of(PAGE);
+        Self { memory, size, sent: 0, used, frame: used + 8 * usize::from(size) + PAGE }
     }
 
     fn available(&self) -> usize {
@@ -34,7 +41,7 @@ impl Ring {
     }
 
     pub(super) fn frame(&self) -> Iova {
-        self.address(FRAME)
+        self.address(self.frame)
     }
 
     /// Gives the device one buffer to read.
