@@ -123,8 +123,11 @@ impl Bench {
         for (option, value) in &declaration.options {
             let value = qemu::expand(value, self.run.path(), &mut self.near, launch)?;
             launch.command().arg(format!("-{option}")).arg(&value);
-            if option == "chardev" {
-                wait_for_socket(&value)?;
+            match option.as_str() {
+                "chardev" => wait_for_socket(&value)?,
+                // It would log every line of the protocol.
+                "qtest" => drop(launch.command().args(["-qtest-log", "none"])),
+                _ => {}
             }
         }
         Ok(())

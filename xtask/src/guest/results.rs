@@ -109,7 +109,8 @@ fn begun(line: &str) -> Option<(&str, &str)> {
 const SIGNS: &[&str] = &[
     "Kernel panic",
     "Oops:",
-    "BUG: ",
+    // Of the kernel itself: its watchdog says so too when the machine is merely slow.
+    "] BUG: ",
     "general protection fault",
     "Blocked re-entrant IO",
     "Unable to write to socket",
@@ -155,6 +156,8 @@ mod tests {
     #[test]
     fn a_disaster_beside_good_results_is_a_failure() {
         assert!(is_disaster("[ 1.0] Kernel panic - not syncing"));
+        assert!(is_disaster("[ 1.0] BUG: kernel NULL pointer dereference"));
+        assert!(!is_disaster("[ 1.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!"));
         assert_eq!(heard(&["test a ... ok"]).tally(1, 1).failed, 1);
     }
 
