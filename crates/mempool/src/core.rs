@@ -24,11 +24,11 @@
 use crate::backend::Store;
 use crate::cache::{Cache, Room};
 use crate::checks::Watch;
-use crate::fence::Fence;
 use crate::layout::Places;
 use crate::object::Object;
 use crate::thread;
 use core::ptr::NonNull;
+use linecard_eal::barrier::Asymmetric;
 use linecard_eal::mem::Segment;
 use linecard_ring::Fill;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) filler: Object,
     pub(crate) name: Box<str>,
-    fence: Fence,
+    fence: Asymmetric,
     closed: AtomicBool,
     handles: AtomicUsize,
     returned: AtomicUsize,
@@ -91,7 +91,7 @@ impl Core {
             watch,
             filler: objects[0],
             name: name.into(),
-            fence: Fence::new(),
+            fence: Asymmetric::new(),
             closed: AtomicBool::new(false),
             handles: AtomicUsize::new(1),
             returned: AtomicUsize::new(0),

@@ -42,7 +42,6 @@ mod cache;
 mod checks;
 mod core;
 mod error;
-mod fence;
 mod layout;
 mod local;
 mod mempool;

@@ -8,7 +8,9 @@
 //! | [`doorbell`] | our stores to memory | a later store to a device register | compiler only | `dmb oshst` |
 //! | [`flush_write_combining`] | stores to write-combining memory | any later store | `sfence` | `dsb st` |
 //!
-//! They are atomic fences in Rust's memory model too, so that the same code is right when the
+//! [`Asymmetric`] is a fence between threads of this process, dear for one of them only.
+//!
+//! The others are atomic fences in Rust's memory model too, so that the same code is right when the
 //! "device" is another thread or process (virtio, vhost).
 //!
 //! All memory shared with a device is taken to be cached and coherent (write-back), registers to
@@ -19,6 +21,9 @@
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), path = "other.rs")]
 mod arch;
+mod asymmetric;
+
+pub use asymmetric::Asymmetric;
 
 /// Everything stored so far is seen by the device before anything stored from here on.
 ///

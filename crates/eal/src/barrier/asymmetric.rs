@@ -1,27 +1,33 @@
-//! A fence with a cheap and a dear half.
+//! A fence with a cheap and a dear half, between threads of this process.
 //!
-//! Returning an object happens all the time, closing a pool once. Each must see the other's store or
-//! be seen by it, which takes a full fence on both sides; with `membarrier(2)` the closing side pays
-//! for both, and the returning side for a compiler fence only.
+//! Where one side works all the time and the other acts once in a while, and each must see the
+//! other's store or be seen by it, a full fence on both sides makes the busy one pay. With
+//! `membarrier(2)` the rare side pays for both, and the busy one has a compiler fence only.
 
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
-/// Whether this process may call `membarrier(2)`; then [`light`](Fence::light) is nearly free.
+/// Whether this process may call `membarrier(2)`; then [`light`](Asymmetric::light) is nearly free.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fence {
+pub struct Asymmetric {
     asymmetric: bool,
 }
 
-impl Fence {
+impl Default for Asymmetric {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Asymmetric {
     /// Asks the kernel. Registering twice is harmless.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let asymmetric = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-        Fence { asymmetric }
+        Asymmetric { asymmetric }
     }
 
     /// Between a store and a load of the frequent side.
     #[inline(always)]
-    pub(crate) fn light(self) {
+    pub fn light(self) {
         if self.asymmetric {
             // SeqCst for the compiler; the CPU is fenced by `heavy`, wherever it then is.
             compiler_fence(Ordering::SeqCst);
@@ -32,7 +38,7 @@ impl Fence {
     }
 
     /// Between a store and a load of the rare side.
-    pub(crate) fn heavy(self) {
+    pub fn heavy(self) {
         // SeqCst pairs with the fence in `light`, where the kernel has no membarrier.
         fence(Ordering::SeqCst);
         if self.asymmetric {
