@@ -5,7 +5,8 @@
 //! into their segments' addresses ([`Mbuf::device_segments`]) and keeps the packet until the device
 //! is done.
 
-use crate::header::{Header, Rearm, RxFields};
+use crate::header::Header;
+pub use crate::header::{Rearm, RxFields};
 use crate::mbuf::Mbuf;
 use crate::meta::Flags;
 use crate::{Burst, MbufPool};

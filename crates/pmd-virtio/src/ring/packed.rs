@@ -1,0 +1,143 @@
+//! The memory of a packed ring (virtio 1.2 §2.8), as cells.
+
+use super::Notify;
+use super::cells::{Cell, Cells};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use linecard_eal::barrier;
+use linecard_eal::mem::Segment;
+use linecard_virtqueue::packed::{EventFlags, Layout, Position, is_used};
+use std::sync::Arc;
+
+/// A descriptor: the address, and length, number and flags in one word.
+#[repr(C, align(16))]
+pub(crate) struct PackedCell {
+    addr: AtomicU64,
+    rest: AtomicU64,
+}
+
+// SAFETY: two atomics.
+unsafe impl Cell for PackedCell {}
+
+/// The second word of a descriptor.
+#[inline(always)]
+pub(crate) const fn rest(len: u32, id: u16, flags: u16) -> u64 {
+    len as u64 | (id as u64) << 32 | (flags as u64) << 48
+}
+
+/// The descriptors and the two event areas of a packed ring.
+pub(crate) struct PackedMemory {
+    ring: Cells<PackedCell>,
+    driver: Cells<AtomicU32>,
+    device: Cells<AtomicU32>,
+    size: u16,
+    notify: Notify,
+    /// The position when the device was last asked whether it wants to be told.
+    told: Position,
+}
+
+impl PackedMemory {
+    /// The ring of this layout at `offset` of a segment, which is zero there.
+    pub(crate) fn new(
+        memory: &Arc<Segment>,
+        offset: usize,
+        layout: Layout,
+        notify: Notify,
+    ) -> Self {
+        PackedMemory {
+            ring: Cells::new(memory, offset, usize::from(layout.size())),
+            driver: Cells::new(memory, offset + layout.driver().start, 1),
+            device: Cells::new(memory, offset + layout.device().start, 1),
+            size: layout.size(),
+            notify,
+            told: Position::START,
+        }
+    }
+
+    /// Makes it zero again, while no device looks.
+    pub(super) fn clear(&mut self) {
+        self.ring.clear();
+        self.driver.clear();
+        self.device.clear();
+        self.told = Position::START;
+    }
+
+    /// Descriptors.
+    #[inline(always)]
+    pub(super) fn size(&self) -> u16 {
+        self.size
+    }
+
+    /// Writes a descriptor, its flags with the rest: the device may take it at once.
+    #[inline(always)]
+    pub(super) fn show(&self, at: u16, addr: u64, rest: u64) {
+        let cell = self.ring.at(at);
+        // Relaxed: released by the next store.
+        cell.addr.store(addr, Ordering::Relaxed);
+        // Release pairs with the device's acquire of the flags: the buffer and what is before it.
+        cell.rest.store(rest, Ordering::Release);
+    }
+
+    /// Writes the address of a descriptor that is shown later.
+    #[inline(always)]
+    pub(super) fn point(&self, at: u16, addr: u64) {
+        // Relaxed: released by `reveal`.
+        self.ring.at(at).addr.store(addr, Ordering::Relaxed);
+    }
+
+    /// Shows a descriptor that was pointed before, and all that were written since.
+    #[inline(always)]
+    pub(super) fn reveal(&self, at: u16, rest: u64) {
+        // Release pairs with the device's acquire of the flags.
+        self.ring.at(at).rest.store(rest, Ordering::Release);
+    }
+
+    /// The descriptor at a position, if it is used: number and length.
+    #[inline(always)]
+    pub(super) fn used(&self, position: Position) -> Option<(u16, u32)> {
+        // Acquire pairs with the device's release of the flags: number, length and data before them.
+        let word = self.ring.at(position.at).rest.load(Ordering::Acquire);
+        is_used((word >> 48) as u16, position.wrap).then_some(((word >> 32) as u16, word as u32))
+    }
+
+    /// Whether the device wants to be told that descriptors before `position` are available.
+    #[inline]
+    pub(super) fn wants_doorbell(&mut self, position: Position) -> bool {
+        let old = core::mem::replace(&mut self.told, position);
+        if old == position {
+            return false;
+        }
+        // The flags before the look at what the device wants; its half is the same the other way.
+        barrier::dma_full();
+        // Relaxed: ordered by the barrier.
+        let event = self.device.at(0).load(Ordering::Relaxed);
+        match EventFlags::from_bits_truncate((event >> 16) as u16) {
+            EventFlags::DISABLE => false,
+            EventFlags::DESC if self.notify == Notify::Index => {
+                position.passes(old, Position::from_word(event as u16), self.size)
+            }
+            _ => true,
+        }
+    }
+
+    /// Asks to be told when the descriptor at `position` is used.
+    pub(super) fn wake(&self, position: Position) {
+        let flags = match self.notify {
+            Notify::Flag => EventFlags::ENABLE,
+            Notify::Index => EventFlags::DESC,
+        };
+        self.say(position, flags);
+        // The wish before the next look at the ring.
+        barrier::dma_full();
+    }
+
+    /// Asks not to be told.
+    pub(super) fn quiet(&self) {
+        self.say(Position { at: 0, wrap: false }, EventFlags::DISABLE);
+    }
+
+    fn say(&self, position: Position, flags: EventFlags) {
+        let word = u32::from(position.word()) | u32::from(flags.bits()) << 16;
+        // Relaxed: a wish; where it matters, a barrier follows.
+        self.driver.at(0).store(word, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,266 @@
+//! The way to a back-end that may come and go.
+
+use super::role;
+use super::session::{Session, SessionError};
+use super::watch::Watch;
+use crate::bell::Bell;
+use crate::options::{Role, UserOptions};
+use crate::transport::{Plan, QueueControl, Transport};
+use linecard_eal::event::EventFd;
+use linecard_pmd_core::{Error, Event, Link};
+use linecard_virtqueue::Features;
+use linecard_virtqueue::net::NetConfig;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Events that are kept for a user who does not ask.
+const EVENTS: usize = 64;
+
+/// The driver's end of a virtio-user port.
+pub(super) struct UserLink {
+    shared: Arc<Shared>,
+    offered: Features,
+    pairs: usize,
+    watch: Option<Watch>,
+}
+
+/// What the port and its watching thread share.
+pub(super) struct Shared {
+    pub(super) name: String,
+    pub(super) patience: Duration,
+    pub(super) socket: Socket,
+    pub(super) state: Mutex<State>,
+    /// Readable when there are events.
+    told: EventFd,
+}
+
+/// The socket, for as long as the port lives.
+pub(super) enum Socket {
+    /// Of the back-end.
+    Client(PathBuf),
+    /// Ours; its file goes with the port.
+    Server(UnixListener, PathBuf),
+}
+
+/// What changes when back-ends come and go.
+pub(super) struct State {
+    pub(super) session: Option<Session>,
+    pub(super) run: Option<Run>,
+    pub(super) events: VecDeque<Event>,
+}
+
+/// A port that has been started.
+pub(super) struct Run {
+    plan: Plan,
+    queues: Vec<Arc<dyn QueueControl>>,
+}
+
+impl UserLink {
+    pub(super) fn open(options: &UserOptions) -> Result<Self, Error> {
+        let UserOptions { name, path, patience, .. } = options;
+        let doing = || format!("vhost-user {} of {}", role(options.role), path.display());
+        let failed = |error: io::Error, hint: &str| match hint {
+            "" => Error::system(name, doing(), error),
+            hint => Error::system_hint(name, doing(), error, hint),
+        };
+        let (socket, first) = match options.role {
+            Role::Client => {
+                let stream = UnixStream::connect(path)
+                    .map_err(|error| (hint_for(&error, path), error))
+                    .map_err(|(hint, error)| failed(error, hint))?;
+                (Socket::Client(path.clone()), stream)
+            }
+            Role::Server => {
+                let listener =
+                    listen(path).map_err(|e| failed(e, "is another program using it?"))?;
+                let first = wait_for(&listener, *patience)
+                    .map_err(|e| failed(e, "start the back-end as a client of this socket"))?;
+                (Socket::Server(listener, path.clone()), first)
+            }
+        };
+        let told = EventFd::new().map_err(|e| failed(e, ""))?;
+        let state = State { session: None, run: None, events: VecDeque::new() };
+        let (name, state) = (name.clone(), Mutex::new(state));
+        let shared = Arc::new(Shared { name, patience: *patience, socket, state, told });
+        let session = Session::open(first, *patience).map_err(|e| shared.refused(&e))?;
+        let (offered, pairs) = (session.offered, session.pairs);
+        shared.lock().session = Some(session);
+        let watch = Watch::start(&shared).map_err(|e| failed(e, ""))?;
+        Ok(UserLink { shared, offered, pairs, watch: Some(watch) })
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self, error: &SessionError) -> Error {
+        Error::Refused { port: self.name.clone(), what: format!("vhost-user: {error}") }
+    }
+
+    /// Remembers an event, and wakes who waits for one.
+    pub(super) fn tell(&self, state: &mut State, event: Event) {
+        if state.events.len() == EVENTS {
+            state.events.pop_front();
+        }
+        state.events.push_back(event);
+        // It can only fail on what is no eventfd.
+        let _ = self.told.signal();
+    }
+
+    /// The back-end is gone: nobody enters the queues until another comes.
+    pub(super) fn lost(&self, state: &mut State) {
+        if state.session.take().is_none() {
+            return;
+        }
+        if let Some(run) = &state.run {
+            run.queues.iter().for_each(|queue| queue.pause());
+        }
+        self.tell(state, Event::Link(Link::DOWN));
+    }
+
+    /// A back-end has come: what the last one had not done is done again.
+    pub(super) fn found(&self, socket: UnixStream) {
+        let Ok(mut session) = Session::open(socket, self.patience) else { return };
+        let mut state = self.lock();
+        if let Some(run) = &state.run {
+            run.queues.iter().for_each(|queue| queue.restart());
+            if session.start(&run.plan).is_err() {
+                // Another kind of back-end, or one that went at once: the next one, then.
+                return;
+            }
+            run.queues.iter().for_each(|queue| queue.resume());
+        }
+        state.session = Some(session);
+        self.tell(&mut state, Event::Link(Link::UP));
+    }
+}
+
+impl Transport for UserLink {
+    fn offered(&self) -> Features {
+        self.offered
+    }
+
+    fn max_pairs(&self) -> usize {
+        self.pairs
+    }
+
+    fn config(&mut self) -> Option<NetConfig> {
+        None
+    }
+
+    fn bell(&mut self, _: u16, kick: &Arc<EventFd>) -> Result<Bell, Error> {
+        Ok(Bell::Event(Arc::clone(kick)))
+    }
+
+    fn start(&mut self, plan: Plan, queues: Vec<Arc<dyn QueueControl>>) -> Result<(), Error> {
+        let mut state = self.shared.lock();
+        let Some(session) = &mut state.session else {
+            let what = "the back-end is gone: start the port when it is back".into();
+            return Err(Error::Refused { port: self.shared.name.clone(), what });
+        };
+        session.start(&plan).map_err(|error| self.shared.refused(&error))?;
+        queues.iter().for_each(|queue| queue.resume());
+        state.run = Some(Run { plan, queues });
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), Error> {
+        let mut state = self.shared.lock();
+        let Some(run) = state.run.take() else { return Ok(()) };
+        let Some(session) = &mut state.session else { return Ok(()) };
+        if session.stop(&run.plan).is_err() {
+            // It does not answer, or is just going: without its socket it stops, by the protocol.
+            self.shared.lost(&mut state);
+        }
+        Ok(())
+    }
+
+    fn link(&mut self) -> Link {
+        if self.shared.lock().session.is_some() { Link::UP } else { Link::DOWN }
+    }
+
+    fn set_mtu(&mut self, mtu: u16) -> Result<(), Error> {
+        match &mut self.shared.lock().session {
+            Some(session) => session.set_mtu(mtu).map_err(|error| self.shared.refused(&error)),
+            None => Ok(()),
+        }
+    }
+
+    fn events(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.shared.told.as_fd())
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        let mut state = self.shared.lock();
+        let event = state.events.pop_front();
+        if state.events.is_empty() {
+            // It can only fail on what is no eventfd.
+            let _ = self.shared.told.take();
+        }
+        event
+    }
+}
+
+impl Drop for UserLink {
+    fn drop(&mut self) {
+        drop(self.watch.take());
+        if let Socket::Server(_, path) = &self.shared.socket {
+            // Gone already, perhaps: all the same.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// What to do about a socket that cannot be connected to.
+fn hint_for(error: &io::Error, path: &Path) -> &'static str {
+    let is_socket = std::fs::metadata(path).map(|m| m.file_type().is_socket());
+    match (error.kind(), is_socket) {
+        (ErrorKind::NotFound, _) => "start the back-end first, or be its server (server=1)",
+        (_, Ok(false)) => "it is not a socket",
+        (ErrorKind::ConnectionRefused, _) => "the back-end that made it is gone: start it again",
+        _ => "",
+    }
+}
+
+/// Makes the socket; one that is left over from a program that is gone is replaced.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
+            let dead =
+                UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+            if !is_socket || !dead {
+                return Err(error);
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        result => result?,
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The first back-end that comes.
+fn wait_for(listener: &UnixListener, patience: Duration) -> io::Result<UnixStream> {
+    let until = Instant::now() + patience;
+    loop {
+        match listener.accept() {
+            Ok((socket, _)) => return Ok(socket),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if Instant::now() >= until => {
+                let text = format!("no back-end has come within {patience:?}");
+                return Err(io::Error::new(ErrorKind::TimedOut, text));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! One connection with a back-end: requests, and answers within a bounded time.
+
+use crate::transport::{Plan, Region, RingPlan};
+use linecard_virtqueue::packed::Position;
+use linecard_virtqueue::vhost_user::message::{
+    self, Memory, SingleRegion, VRING_INDEX, VringAddr, VringState,
+};
+use linecard_virtqueue::vhost_user::{
+    Connection, Message, MessageFlags, ProtocolFeatures, Request, WireError,
+};
+use linecard_virtqueue::{Features, Status};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Protocol features that we can use.
+const WANTED: ProtocolFeatures = ProtocolFeatures::MQ
+    .union(ProtocolFeatures::REPLY_ACK)
+    .union(ProtocolFeatures::MTU)
+    .union(ProtocolFeatures::RESET_DEVICE)
+    .union(ProtocolFeatures::CONFIGURE_MEM_SLOTS)
+    .union(ProtocolFeatures::STATUS);
+
+/// Why a back-end cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    /// The socket.
+    #[error("{0:?}: {1}")]
+    Wire(Request, WireError),
+    /// An answer to something else.
+    #[error("{asked:?} was answered as request {got}")]
+    Answer {
+        /// What was asked.
+        asked: Request,
+        /// What the answer says it answers.
+        got: u32,
+    },
+    /// The back-end says no.
+    #[error("the back-end refused {0:?}: {1}")]
+    Refused(Request, u64),
+    /// It lacks what was agreed on before.
+    #[error("the back-end that came lacks features {0:?}, which are in use")]
+    Lacks(Features),
+    /// More memory regions than it takes.
+    #[error(
+        "{needed} memory regions, and the back-end takes {most}: use fewer pools, or larger pages"
+    )]
+    Regions {
+        /// Regions.
+        needed: usize,
+        /// What it takes.
+        most: usize,
+    },
+}
+
+/// A back-end that talks.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: Connection,
+    patience: Duration,
+    pub(super) offered: Features,
+    protocol: ProtocolFeatures,
+    pub(super) pairs: usize,
+}
+
+impl Session {
+    /// Says hello over a connected socket.
+    pub(super) fn open(socket: UnixStream, patience: Duration) -> Result<Self, SessionError> {
+        let connection = Connection::new(socket).map_err(|e| failed(Request::SetOwner, e))?;
+        let (offered, protocol) = (Features::empty(), ProtocolFeatures::empty());
+        let mut session = Session { connection, patience, offered, protocol, pairs: 1 };
+        session.tell(Request::SetOwner, &[], &[])?;
+        session.offered = Features::from_bits_truncate(session.ask(Request::GetFeatures)?);
+        if session.offered.contains(Features::PROTOCOL_FEATURES) {
+            session.agree_on_protocol()?;
+        }
+        Ok(session)
+    }
+
+    fn agree_on_protocol(&mut self) -> Result<(), SessionError> {
+        let theirs = self.ask(Request::GetProtocolFeatures)?;
+        let agreed = ProtocolFeatures::from_bits_truncate(theirs) & WANTED;
+        self.tell(Request::SetProtocolFeatures, agreed.bits().as_bytes(), &[])?;
+        self.protocol = agreed;
+        if agreed.contains(ProtocolFeatures::MQ) {
+            // A back-end may count queues or pairs in tens of thousands; so many we never ask for.
+            self.pairs = self.ask(Request::GetQueueNum)?.clamp(1, 128) as usize;
+        }
+        Ok(())
+    }
+
+    /// The socket, to watch.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Tells the back-end everything, and lets it run.
+    pub(super) fn start(&mut self, plan: &Plan) -> Result<(), SessionError> {
+        let missing = plan.features - self.offered;
+        if !missing.is_empty() {
+            return Err(SessionError::Lacks(missing));
+        }
+        let mut features = plan.features;
+        features
+            .set(Features::PROTOCOL_FEATURES, self.offered.contains(Features::PROTOCOL_FEATURES));
+        self.status(Status::ACKNOWLEDGE | Status::DRIVER)?;
+        self.tell(Request::SetFeatures, features.bits().as_bytes(), &[])?;
+        self.status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK)?;
+        if let Some(mtu) = plan.mtu {
+            self.set_mtu(mtu)?;
+        }
+        self.set_memory(&plan.regions)?;
+        for ring in &plan.rings {
+            self.set_ring(ring, plan.features)?;
+        }
+        self.enable(plan, 1)?;
+        let all = Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK;
+        self.status(all)
+    }
+
+    /// Stops all rings: when this returns, the back-end does not look at memory any more.
+    pub(super) fn stop(&mut self, plan: &Plan) -> Result<(), SessionError> {
+        self.enable(plan, 0)?;
+        for ring in &plan.rings {
+            let state = VringState { index: u32::from(ring.index), num: 0 };
+            self.exchange::<VringState>(Request::GetVringBase, state.as_bytes())?;
+        }
+        self.status(Status::empty())
+    }
+
+    /// Tells the MTU, if the back-end wants to know.
+    pub(super) fn set_mtu(&mut self, mtu: u16) -> Result<(), SessionError> {
+        if !self.protocol.contains(ProtocolFeatures::MTU) || !self.offered.contains(Features::MTU) {
+            return Ok(());
+        }
+        self.tell(Request::NetSetMtu, u64::from(mtu).as_bytes(), &[])
+    }
+
+    fn status(&mut self, status: Status) -> Result<(), SessionError> {
+        if !self.protocol.contains(ProtocolFeatures::STATUS) {
+            return Ok(());
+        }
+        self.tell(Request::SetStatus, u64::from(status.bits()).as_bytes(), &[])
+    }
+
+    fn set_memory(&mut self, regions: &[Region]) -> Result<(), SessionError> {
+        if regions.len() > message::MAX_REGIONS {
+            return self.add_memory(regions);
+        }
+        let memory = Memory { count: regions.len() as u32, padding: 0 };
+        let mut body = memory.as_bytes().to_vec();
+        regions.iter().for_each(|r| body.extend_from_slice(described(r).as_bytes()));
+        let files: Vec<_> = regions.iter().map(|r| r.file.as_fd()).collect();
+        self.tell(Request::SetMemTable, &body, &files)
+    }
+
+    /// One region after the other (§ `CONFIGURE_MEM_SLOTS`).
+    fn add_memory(&mut self, regions: &[Region]) -> Result<(), SessionError> {
+        let most = match self.protocol.contains(ProtocolFeatures::CONFIGURE_MEM_SLOTS) {
+            true => self.ask(Request::GetMaxMemSlots)? as usize,
+            false => message::MAX_REGIONS,
+        };
+        if regions.len() > most {
+            return Err(SessionError::Regions { needed: regions.len(), most });
+        }
+        for region in regions {
+            let single = SingleRegion { padding: 0, region: described(region) };
+            self.tell(Request::AddMemReg, single.as_bytes(), &[region.file.as_fd()])?;
+        }
+        Ok(())
+    }
+
+    fn set_ring(&mut self, ring: &RingPlan, features: Features) -> Result<(), SessionError> {
+        let index = u32::from(ring.index);
+        let base = match features.contains(Features::RING_PACKED) {
+            true => u32::from(Position::START.word()) * 0x1_0001,
+            false => 0,
+        };
+        let number = u64::from(ring.index) & VRING_INDEX;
+        let addresses = VringAddr {
+            index,
+            flags: 0,
+            descriptors: ring.descriptors,
+            used: ring.device,
+            available: ring.driver,
+            log: 0,
+        };
+        let size = VringState { index, num: u32::from(ring.size) };
+        self.tell(Request::SetVringNum, size.as_bytes(), &[])?;
+        self.tell(Request::SetVringBase, VringState { index, num: base }.as_bytes(), &[])?;
+        self.tell(Request::SetVringAddr, addresses.as_bytes(), &[])?;
+        self.tell(Request::SetVringCall, number.as_bytes(), &[ring.call.as_fd()])?;
+        self.tell(Request::SetVringKick, number.as_bytes(), &[ring.kick.as_fd()])
+    }
+
+    fn enable(&mut self, plan: &Plan, num: u32) -> Result<(), SessionError> {
+        if !self.offered.contains(Features::PROTOCOL_FEATURES) {
+            // Such a back-end starts rings with their kick.
+            return Ok(());
+        }
+        for ring in &plan.rings {
+            let state = VringState { index: u32::from(ring.index), num };
+            self.tell(Request::SetVringEnable, state.as_bytes(), &[])?;
+        }
+        Ok(())
+    }
+
+    /// A request without an answer of its own; acknowledged, if the back-end can.
+    fn tell(
+        &mut self,
+        request: Request,
+        body: &[u8],
+        files: &[BorrowedFd<'_>],
+    ) -> Result<(), SessionError> {
+        let acknowledged = self.protocol.contains(ProtocolFeatures::REPLY_ACK);
+        let flags = if acknowledged { MessageFlags::NEED_REPLY } else { MessageFlags::empty() };
+        self.send(request, flags, body, files)?;
+        if !acknowledged {
+            return Ok(());
+        }
+        match self.answer(request)?.read::<u64>() {
+            Ok(0) => Ok(()),
+            Ok(code) => Err(SessionError::Refused(request, code)),
+            Err(error) => Err(failed(request, error)),
+        }
+    }
+
+    /// A request that is answered with a number.
+    fn ask(&mut self, request: Request) -> Result<u64, SessionError> {
+        self.exchange(request, &[])
+    }
+
+    fn exchange<T: FromBytes + KnownLayout + Immutable>(
+        &mut self,
+        request: Request,
+        body: &[u8],
+    ) -> Result<T, SessionError> {
+        self.send(request, MessageFlags::empty(), body, &[])?;
+        self.answer(request)?.read().map_err(|error| failed(request, error))
+    }
+
+    fn send(
+        &mut self,
+        request: Request,
+        flags: MessageFlags,
+        body: &[u8],
+        files: &[BorrowedFd<'_>],
+    ) -> Result<(), SessionError> {
+        let head = (request as u32, flags);
+        let sent = self.connection.send(head, &[body], files, self.patience);
+        sent.map_err(|error| failed(request, error))
+    }
+
+    fn answer(&mut self, asked: Request) -> Result<Message, SessionError> {
+        let got = self.connection.receive(self.patience).map_err(|error| failed(asked, error))?;
+        let silent = || failed(asked, WireError::Silent(self.patience));
+        let message = got.ok_or_else(silent)?;
+        let is_reply = message.flags().contains(MessageFlags::REPLY);
+        match Request::of(message.header.request) {
+            Some(request) if request == asked && is_reply => Ok(message),
+            _ => Err(SessionError::Answer { asked, got: message.header.request }),
+        }
+    }
+}
+
+fn failed(request: Request, error: WireError) -> SessionError {
+    SessionError::Wire(request, error)
+}
+
+/// A region as the back-end is told: the driver's addresses are this process's own.
+fn described(region: &Region) -> message::Region {
+    let start = region.start as u64;
+    message::Region {
+        guest_addr: start,
+        size: region.len as u64,
+        user_addr: start,
+        mmap_offset: region.offset,
+    }
+}

@@ -1,0 +1,308 @@
+//! A small, honest device: a vhost-user back-end in this process that sends every frame back on the
+//! queue that it came from. Written from the specification, and apart from what it tests.
+
+mod memory;
+mod ring;
+
+use linecard_virtqueue::packed::Position;
+use linecard_virtqueue::vhost_user::message::{
+    Memory, Region, SingleRegion, VringAddr, VringState,
+};
+use linecard_virtqueue::vhost_user::{
+    Connection, Message, MessageFlags, ProtocolFeatures, Request,
+};
+use linecard_virtqueue::{DescFlags, Features};
+use memory::GuestMemory;
+use ring::{Chain, Packed, Split, Virtqueue};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// What the device offers unless told otherwise.
+pub(crate) fn everything() -> Features {
+    Features::VERSION_1
+        | Features::RING_PACKED
+        | Features::MRG_RXBUF
+        | Features::IN_ORDER
+        | Features::INDIRECT_DESC
+        | Features::EVENT_IDX
+        | Features::MQ
+        | Features::CSUM
+        | Features::HOST_TSO4
+        | Features::HOST_TSO6
+        | Features::GUEST_CSUM
+        | Features::GUEST_TSO4
+        | Features::GUEST_TSO6
+        | Features::PROTOCOL_FEATURES
+}
+
+/// A device that listens on a socket, or connects to one, until it is dropped.
+pub(crate) struct Device {
+    stop: Arc<AtomicBool>,
+    hang_up: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Device {
+    /// Makes the socket, and takes one driver after the other.
+    pub(crate) fn listen(path: &Path, offered: Features) -> Device {
+        let listener = UnixListener::bind(path).expect("a socket");
+        listener.set_nonblocking(true).expect("it never blocks");
+        Device::run(move || listener.accept().ok().map(|(socket, _)| socket), offered)
+    }
+
+    /// Connects to a driver's socket whenever it has none.
+    pub(crate) fn connect(path: &Path, offered: Features) -> Device {
+        let path: PathBuf = path.into();
+        Device::run(move || UnixStream::connect(&path).ok(), offered)
+    }
+
+    fn run(
+        mut next: impl FnMut() -> Option<UnixStream> + Send + 'static,
+        offered: Features,
+    ) -> Device {
+        let stop = Arc::new(AtomicBool::new(false));
+        let hang_up = Arc::new(AtomicBool::new(false));
+        let theirs = (Arc::clone(&stop), Arc::clone(&hang_up));
+        let thread = std::thread::spawn(move || {
+            let (stop, hang_up) = theirs;
+            while !stop.load(Ordering::SeqCst) {
+                match next() {
+                    Some(socket) => serve(socket, offered, &stop, &hang_up),
+                    None => std::thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        });
+        Device { stop, hang_up, thread: Some(thread) }
+    }
+
+    /// Closes the connection, as if it had died, and goes on with the next.
+    pub(crate) fn hang_up(&self) {
+        self.hang_up.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the device does not panic");
+        }
+    }
+}
+
+/// A queue, as far as it has been told of.
+#[derive(Default)]
+struct Queue {
+    size: u16,
+    base: u32,
+    addresses: Option<VringAddr>,
+    kick: Option<OwnedFd>,
+    call: Option<OwnedFd>,
+    enabled: bool,
+    ring: Option<Box<dyn Virtqueue>>,
+}
+
+struct Session {
+    connection: Connection,
+    offered: Features,
+    features: Features,
+    memory: GuestMemory,
+    queues: Vec<Queue>,
+    waiting: Vec<VecDeque<Vec<u8>>>,
+}
+
+fn serve(socket: UnixStream, offered: Features, stop: &AtomicBool, hang_up: &AtomicBool) {
+    let connection = Connection::new(socket).expect("a socket");
+    let queues = (0..16).map(|_| Queue::default()).collect();
+    let waiting = (0..8).map(|_| VecDeque::new()).collect();
+    let (features, memory) = (Features::empty(), GuestMemory::default());
+    let mut session = Session { connection, offered, features, memory, queues, waiting };
+    while !stop.load(Ordering::SeqCst) && !hang_up.swap(false, Ordering::SeqCst) {
+        match session.connection.receive(Duration::ZERO) {
+            Ok(Some(message)) => session.answer(message),
+            Ok(None) => {
+                if session.echo() == 0 {
+                    std::thread::yield_now();
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+impl Session {
+    fn answer(&mut self, message: Message) {
+        let request = Request::of(message.header.request).expect("a request that there is");
+        let state = || message.read::<VringState>().expect("a state");
+        let reply = match request {
+            Request::GetFeatures => Some(self.offered.bits()),
+            Request::GetProtocolFeatures => Some(
+                (ProtocolFeatures::MQ
+                    | ProtocolFeatures::REPLY_ACK
+                    | ProtocolFeatures::CONFIGURE_MEM_SLOTS
+                    | ProtocolFeatures::STATUS)
+                    .bits(),
+            ),
+            Request::GetQueueNum => Some(8),
+            Request::GetMaxMemSlots => Some(32),
+            Request::GetVringBase => {
+                let index = state().index;
+                let queue = &mut self.queues[index as usize];
+                (queue.ring, queue.enabled) = (None, false);
+                Some(u64::from(index))
+            }
+            _ => None,
+        };
+        let mut fds = message.fds;
+        let index = (message.body.first().copied().unwrap_or(0) & 15) as usize;
+        match request {
+            Request::SetFeatures => {
+                self.features =
+                    Features::from_bits_retain(u64::read_from_bytes(&message.body).expect("u64"));
+            }
+            Request::SetMemTable => {
+                self.memory = GuestMemory::default();
+                let (memory, rest) = Memory::read_from_prefix(&message.body).expect("a table");
+                for i in 0..memory.count as usize {
+                    let region = Region::read_from_prefix(&rest[i * 32..]).expect("a region").0;
+                    self.memory.map(region, fds.remove(0));
+                }
+            }
+            Request::AddMemReg => {
+                let single = SingleRegion::read_from_bytes(&message.body).expect("a region");
+                self.memory.map(single.region, fds.remove(0));
+            }
+            Request::SetVringNum => {
+                let state = VringState::read_from_bytes(&message.body).expect("a state");
+                self.queues[state.index as usize].size = state.num as u16;
+            }
+            Request::SetVringBase => {
+                let state = VringState::read_from_bytes(&message.body).expect("a state");
+                self.queues[state.index as usize].base = state.num;
+            }
+            Request::SetVringAddr => {
+                let addresses = VringAddr::read_from_bytes(&message.body).expect("addresses");
+                self.queues[addresses.index as usize].addresses = Some(addresses);
+            }
+            Request::SetVringCall => self.queues[index].call = fds.pop(),
+            Request::SetVringKick => self.queues[index].kick = fds.pop(),
+            Request::SetVringEnable => {
+                let state = VringState::read_from_bytes(&message.body).expect("a state");
+                self.enable(state.index as usize, state.num == 1);
+            }
+            _ => {}
+        }
+        let wants_ack = message.header.flags & MessageFlags::NEED_REPLY.bits() != 0;
+        let head = (request as u32, MessageFlags::REPLY);
+        let long = Duration::from_secs(10);
+        if request == Request::GetVringBase {
+            let state = VringState { index: reply.unwrap_or(0) as u32, num: 0 };
+            let _ = self.connection.send(head, &[state.as_bytes()], &[], long);
+        } else if let Some(value) = reply.or(wants_ack.then_some(0)) {
+            let _ = self.connection.send(head, &[value.as_bytes()], &[], long);
+        }
+    }
+
+    fn enable(&mut self, index: usize, on: bool) {
+        let (memory, features) = (&self.memory, self.features);
+        let queue = &mut self.queues[index];
+        queue.enabled = on;
+        if queue.ring.is_some() || !on {
+            return;
+        }
+        let addresses = queue.addresses.expect("told before");
+        let ring: Box<dyn Virtqueue> = if features.contains(Features::RING_PACKED) {
+            let at = Position::from_word(queue.base as u16);
+            Box::new(Packed::new(memory, &addresses, queue.size, at))
+        } else {
+            Box::new(Split::new(memory, &addresses, queue.size, queue.base as u16))
+        };
+        queue.ring = Some(ring);
+    }
+
+    /// Echoes what there is; says how many frames.
+    fn echo(&mut self) -> u64 {
+        let mut echoed = 0;
+        for pair in 0..self.queues.len() / 2 {
+            for _ in 0..64 {
+                let Some(frame) = self.sent(pair) else { break };
+                self.waiting[pair].push_back(frame);
+            }
+            while let Some(frame) = self.waiting[pair].pop_front() {
+                if !self.deliver(pair, &frame) {
+                    self.waiting[pair].push_front(frame);
+                    break;
+                }
+                echoed += 1;
+            }
+        }
+        echoed
+    }
+
+    /// A frame that the driver has sent.
+    fn sent(&mut self, pair: usize) -> Option<Vec<u8>> {
+        let header = self.features.header_len();
+        let queue = &mut self.queues[2 * pair + 1];
+        let ring = queue.ring.as_mut().filter(|_| queue.enabled)?;
+        let chain = ring.next()?;
+        let mut bytes = Vec::new();
+        for part in self.memory.whole(&chain) {
+            assert_eq!(part.flags & DescFlags::WRITE.bits(), 0, "to be read");
+            bytes.extend(self.memory.read(part.addr, part.len as usize));
+        }
+        ring.used(&chain, 0);
+        signal(queue.call.as_ref(), ring.wants_call());
+        Some(bytes.split_off(header))
+    }
+
+    /// Gives a frame to the driver, over as many buffers as it takes; all or nothing.
+    fn deliver(&mut self, pair: usize, frame: &[u8]) -> bool {
+        let header = self.features.header_len();
+        let merges = self.features.contains(Features::MRG_RXBUF);
+        let queue = &mut self.queues[2 * pair];
+        let Some(ring) = queue.ring.as_mut().filter(|_| queue.enabled) else { return false };
+        let mut bytes = vec![0; header];
+        bytes.extend_from_slice(frame);
+        let (mut chains, mut room) = (Vec::<Chain>::new(), 0);
+        while room < bytes.len() {
+            assert!(merges || chains.is_empty(), "a frame of {} fits a buffer", frame.len());
+            let Some(chain) = ring.next() else {
+                ring.undo(chains.len());
+                return false;
+            };
+            room += chain.parts.iter().map(|part| part.len as usize).sum::<usize>();
+            chains.push(chain);
+        }
+        if header >= 12 {
+            bytes[10..12].copy_from_slice(&(chains.len() as u16).to_le_bytes());
+        }
+        let mut rest = bytes.as_slice();
+        for chain in &chains {
+            let mut written = 0;
+            for part in &chain.parts {
+                assert_ne!(part.flags & DescFlags::WRITE.bits(), 0, "to be written");
+                let n = rest.len().min(part.len as usize);
+                self.memory.write(part.addr, &rest[..n]);
+                (rest, written) = (&rest[n..], written + n);
+            }
+            ring.used(chain, written as u32);
+        }
+        signal(queue.call.as_ref(), ring.wants_call());
+        true
+    }
+}
+
+fn signal(call: Option<&OwnedFd>, wanted: bool) {
+    if let (Some(call), true) = (call, wanted) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: eight bytes that outlive the call.
+        unsafe { libc::write(call.as_fd().as_raw_fd(), one.as_ptr().cast(), 8) };
+    }
+}

@@ -1,0 +1,169 @@
+//! Back-ends that are not there, are not what they should be, or go and come.
+
+use crate::device::{Device, everything};
+use crate::frames::{bench, bytes, frame, kinds};
+use linecard_mbuf::MbufPool;
+use linecard_pmd_core::{Error, Event, LinkState, Port, PortConfig};
+use linecard_pmd_virtio::{Choice, RingOptions, UserOptions, VirtioPort};
+use linecard_virtqueue::Features;
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn refusal(options: UserOptions) -> String {
+    VirtioPort::user(options).expect_err("it cannot be opened").to_string()
+}
+
+const SOON: Duration = Duration::from_millis(50);
+
+#[test]
+fn a_socket_that_is_absent_dead_or_none_is_a_clear_error() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let error = refusal(UserOptions::new("v", &path));
+    assert!(error.contains("start the back-end first"), "{error}");
+    std::fs::write(&path, "a file").expect("written");
+    let error = refusal(UserOptions::new("v", &path));
+    assert!(error.contains("not a socket"), "{error}");
+    let error = refusal(UserOptions::new("v", &path).server());
+    assert!(error.contains("in use"), "{error}");
+    std::fs::remove_file(&path).expect("removed");
+    drop(UnixListener::bind(&path).expect("a socket"));
+    let error = refusal(UserOptions::new("v", &path));
+    assert!(error.contains("gone"), "{error}");
+    // A server takes the place of one that is gone, and waits no longer than it may.
+    let error = refusal(UserOptions::new("v", &path).server().patience(SOON));
+    assert!(error.contains("no back-end has come"), "{error}");
+}
+
+#[test]
+fn a_socket_in_use_is_not_taken_over() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let _theirs = UnixListener::bind(&path).expect("a socket");
+    let error = refusal(UserOptions::new("v", &path).server().patience(SOON));
+    assert!(error.contains("in use"), "{error}");
+}
+
+#[test]
+fn a_peer_that_says_nothing_or_nonsense_is_given_up() {
+    for nonsense in [b"".as_slice(), b"HTTP/1.1 200 OK\r\n\r\n", &[1, 0, 0, 0, 5, 0, 0, 0]] {
+        let dir = TempDir::new().expect("a folder");
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let peer = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a driver");
+            socket.write_all(nonsense).expect("written");
+            std::thread::sleep(Duration::from_millis(300));
+        });
+        let error = refusal(UserOptions::new("v", &path).patience(SOON));
+        assert!(error.contains("vhost-user"), "{error}");
+        peer.join().expect("it ends");
+    }
+}
+
+#[test]
+fn features_and_sizes_that_are_not_there_are_refused() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let _device = Device::listen(&path, everything() - Features::RING_PACKED);
+    let rings = RingOptions { packed: Choice::On, ..RingOptions::default() };
+    let error = refusal(UserOptions::new("v", &path).rings(rings));
+    assert!(error.contains("packed=1"), "{error}");
+    assert!(refusal(UserOptions::new("v", &path).queues(0)).contains("queue pairs"));
+    let pool = MbufPool::builder("p").size(255).cache(0).build().expect("a pool");
+    let wrong = |config: PortConfig| {
+        let port = Port::open(VirtioPort::user(UserOptions::new("v", &path)).expect("a port"));
+        Error::from(port.configure(config).expect_err("it cannot be")).to_string()
+    };
+    let error = wrong(PortConfig::new(&pool).rx_descriptors(100));
+    assert!(error.contains("a power of two"), "{error}");
+    let error = wrong(PortConfig::new(&pool).tx_descriptors(65_536));
+    assert!(error.contains("32768"), "{error}");
+    let bare = MbufPool::builder("bare").size(63).cache(0).headroom(4).build().expect("a pool");
+    let error = wrong(PortConfig::new(&bare));
+    assert!(error.contains("headroom"), "{error}");
+    assert_eq!((pool.in_use(), bare.in_use()), (0, 0));
+}
+
+/// The next event, which has to come.
+fn event(port: &mut Port<linecard_pmd_core::Started>) -> Event {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
+        if let Some(event) = port.next_event().expect("events can be told") {
+            return event;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("no event");
+}
+
+#[test]
+fn a_back_end_that_goes_and_comes_back_goes_on() {
+    for rings in kinds() {
+        let mut bench = bench(rings, |c| c);
+        for number in 0..5 {
+            let packet = frame(&bench.pool, number, 100);
+            let expected = bytes(&packet);
+            assert_eq!(bytes(&bench.round(packet)), expected);
+            bench.device.hang_up();
+            for state in [LinkState::Down, LinkState::Up] {
+                match event(&mut bench.port) {
+                    Event::Link(link) => assert_eq!(link.state, state),
+                    other => panic!("{other}"),
+                }
+            }
+        }
+        bench.end();
+    }
+}
+
+#[test]
+fn a_server_takes_one_back_end_after_the_other() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let pool = MbufPool::builder("p").size(2047).cache(0).build().expect("a pool");
+    let mut device = Some(Device::connect(&path, everything()));
+    let port = VirtioPort::user(UserOptions::new("v", &path).server()).expect("a port");
+    let port = Port::open(port).configure(PortConfig::new(&pool)).expect("it can");
+    let (mut port, mut queues) = port.start().expect("it starts");
+    for round in 0..3 {
+        let mut burst = linecard_mbuf::Burst::new();
+        burst.push(frame(&pool, round, 99)).expect("room");
+        let end = Instant::now() + Duration::from_secs(20);
+        let mut back = linecard_mbuf::Burst::new();
+        while back.is_empty() {
+            assert!(Instant::now() < end, "round {round}");
+            queues.tx[0].send(&mut burst);
+            queues.rx[0].receive(&mut back);
+        }
+        assert_eq!(bytes(&back[0]), bytes(&frame(&pool, round, 99)));
+        drop(device.take());
+        while port.link().expect("it can be told").is_up() {
+            assert!(Instant::now() < end, "the link goes down");
+        }
+        device = Some(Device::connect(&path, everything()));
+    }
+    drop((queues, port));
+    assert!(!path.exists() && pool.in_use() == 0);
+}
+
+#[test]
+fn a_queue_can_be_slept_on() {
+    use linecard_eal::event::{Epoll, Wake};
+    for rings in kinds() {
+        let mut bench = bench(rings, |c| c);
+        let epoll = Epoll::new().expect("a set");
+        let mut burst = linecard_mbuf::Burst::new();
+        epoll.add(bench.queues.rx[0].arm().expect("it can").0, 1).expect("added");
+        burst.push(frame(&bench.pool, 1, 64)).expect("room");
+        bench.queues.tx[0].send(&mut burst);
+        let mut wakes = [Wake::default()];
+        let woken = epoll.wait(&mut wakes, Some(Duration::from_secs(20))).expect("it waits").len();
+        assert_eq!(woken, 1, "{rings:?}");
+        assert_eq!(bench.queues.rx[0].receive(&mut burst), 1);
+        burst.clear();
+        bench.end();
+    }
+}
