@@ -8,6 +8,7 @@ use linecard::pmd::Driver;
 use linecard::soft::{
     Frames, NullOptions, NullPort, Pace, PcapOptions, PcapPort, Repeat, RingOptions, RingPort,
 };
+use linecard::virtio::{Choice, RingOptions as VirtioRings, UserOptions, VirtioPort};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -71,6 +72,22 @@ pub(crate) const KINDS: &[Kind] = &[
             (ADDRESS, "the device's, as in pci:0000:03:00.0; the key may be left out"),
         ],
         what: "a network card, given to user space with `linecard bind`",
+    },
+    Kind {
+        name: "virtio-user",
+        keys: &[
+            ("name", "its name"),
+            ("path", "the vhost-user socket"),
+            ("server", "1 to make the socket and wait for a back-end; 0 to connect to one"),
+            ("queues", "the most queue pairs it may have"),
+            ("mac", "the port's address"),
+            ("packed", "packed rings: 1, 0"),
+            ("mrg_rxbuf", "frames over several buffers: 1, 0"),
+            ("in_order", "buffers used in order: 1, 0"),
+            ("indirect", "packets of several parts through a table: 1, 0"),
+            ("event_idx", "notifications by index: 1, 0"),
+        ],
+        what: "the driver's side of a vhost-user socket",
     },
 ];
 
@@ -154,6 +171,7 @@ pub(crate) fn open_all(specs: &[Spec]) -> Result<Vec<Box<dyn Driver>>, OpenError
             "pcap" => Box::new(open_pcap(spec, name)?),
             "tap" => Box::new(open_tap(spec, name)?),
             "pci" => open_pci(spec, name)?,
+            "virtio-user" => Box::new(open_virtio_user(spec, name)?),
             _ => Box::new(open_af_packet(spec, name)?),
         });
     }
@@ -279,4 +297,41 @@ fn open_af_packet(spec: &Spec, name: &str) -> Result<AfPacketPort, OpenError> {
         options = options.fanout(known.ok_or_else(wrong)?.1);
     }
     Ok(AfPacketPort::open(options)?)
+}
+
+/// A feature that is insisted on with 1, and done without with 0.
+fn choice(spec: &Spec, key: &str) -> Result<Choice, OpenError> {
+    match spec.parse::<u8>(key, "1 or 0")? {
+        None => Ok(Choice::Auto),
+        Some(0) => Ok(Choice::Off),
+        Some(1) => Ok(Choice::On),
+        Some(other) => Err(format!("{}: {key}={other}: wanted 1 or 0", spec.kind).into()),
+    }
+}
+
+fn virtio_rings(spec: &Spec) -> Result<VirtioRings, OpenError> {
+    Ok(VirtioRings {
+        packed: choice(spec, "packed")?,
+        mergeable: choice(spec, "mrg_rxbuf")?,
+        in_order: choice(spec, "in_order")?,
+        indirect: choice(spec, "indirect")?,
+        event_index: choice(spec, "event_idx")?,
+    })
+}
+
+fn open_virtio_user(spec: &Spec, name: &str) -> Result<VirtioPort, OpenError> {
+    let path = spec
+        .get("path")
+        .ok_or_else(|| OpenError::from(format!("{name}: which socket? give it path=FILE")))?;
+    let mut options = UserOptions::new(name, path).rings(virtio_rings(spec)?);
+    if choice(spec, "server")? == Choice::On {
+        options = options.server();
+    }
+    if let Some(queues) = spec.parse("queues", "a number of queue pairs")? {
+        options = options.queues(queues);
+    }
+    if let Some(mac) = spec.parse::<MacAddr>("mac", "an address such as 02:00:00:00:00:01")? {
+        options = options.mac(mac);
+    }
+    Ok(VirtioPort::user(options)?)
 }
