@@ -4,6 +4,8 @@
 //! same case names. `cargo xtask compare` runs both in turn and joins their rows.
 #![expect(clippy::print_stdout, reason = "rows on standard output are what the programs are for")]
 
+pub mod exact;
+
 use clap::Parser;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,8 @@
 //! Exact match, longest prefix, wildcard: packet classification with SIMD, whose readers never block.
 
 pub mod acl;
+pub mod exact;
+pub mod memory;
+pub mod quiesce;
 pub mod simd;
+mod sync;

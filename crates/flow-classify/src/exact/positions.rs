@@ -1,0 +1,88 @@
+//! Which positions are free, and which will be when no reader is left from before.
+
+use crate::quiesce::Domain;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Retirements between two looks at the readers.
+const BATCH: usize = 64;
+
+/// The writer's stock of positions.
+#[derive(Debug)]
+pub(super) struct Positions {
+    domain: Arc<Domain>,
+    /// Free ones that were in use before; the last is taken first, while its line is warm.
+    free: Vec<u32>,
+    /// From here to `end` none was ever used.
+    fresh: u32,
+    end: u32,
+    /// Removed, with the epoch in which they were.
+    held: VecDeque<(u64, u32)>,
+    /// The epoch that is not over.
+    epoch: u64,
+    /// Retirements since it began.
+    since: usize,
+}
+
+impl Positions {
+    pub(super) fn new(end: u32, domain: Arc<Domain>) -> Self {
+        let epoch = domain.oldest();
+        Self { domain, free: Vec::new(), fresh: 0, end, held: VecDeque::new(), epoch, since: 0 }
+    }
+
+    /// Whether there is none to be taken.
+    pub(super) fn is_out(&self) -> bool {
+        self.free.is_empty() && self.fresh == self.end
+    }
+
+    pub(super) fn take(&mut self) -> Option<u32> {
+        self.free.pop().or_else(|| {
+            let index = self.fresh;
+            (index < self.end).then(|| self.fresh += 1)?;
+            Some(index)
+        })
+    }
+
+    /// One that was taken and not used.
+    pub(super) fn give_back(&mut self, taken: Option<u32>) {
+        self.free.extend(taken);
+    }
+
+    /// Whether it is time to [`Positions::reclaim`].
+    pub(super) fn is_due(&self) -> bool {
+        self.since >= BATCH
+    }
+
+    /// To be called after the entry was unlinked.
+    pub(super) fn retire(&mut self, index: u32) {
+        self.held.push_back((self.epoch, index));
+        self.since += 1;
+    }
+
+    /// Ends the epoch, and frees what no reader can hold; returns how many.
+    pub(super) fn reclaim(&mut self) -> usize {
+        if self.since > 0 {
+            self.epoch = self.domain.advance() + 1;
+            self.since = 0;
+        }
+        let oldest = self.domain.oldest();
+        let over = self.held.partition_point(|(epoch, _)| *epoch < oldest);
+        self.free.extend(self.held.drain(..over).map(|(_, index)| index));
+        over
+    }
+
+    /// Those that the last [`Positions::reclaim`] freed.
+    pub(super) fn last_freed(&self, count: usize) -> &[u32] {
+        &self.free[self.free.len() - count..]
+    }
+
+    /// Removed, and not free.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// All that are removed and not free.
+    pub(super) fn drain_held(&mut self) -> impl Iterator<Item = u32> {
+        self.held.drain(..).map(|(_, index)| index)
+    }
+}
