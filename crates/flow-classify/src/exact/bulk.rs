@@ -74,6 +74,7 @@ impl<'r, K: Key, V> View<'r, K, V> {
 }
 
 /// What is known of each key of a round.
+#[derive(Default)]
 struct Round {
     hashes: [u32; LANES],
     homes: [u32; LANES],
@@ -105,20 +106,20 @@ impl<K: Key, V> Shared<K, V> {
         let count = keys.len().min(found.len()).min(LANES);
         let (keys, found) = (&keys[..count], &mut found[..count]);
         let before = self.moves.seen();
-        let mut round = self.ask_for_buckets(keys, hashes);
+        let mut round = Round::default();
+        self.ask_for_buckets(keys, hashes, &mut round);
         // SAFETY: as promised to this function.
         unsafe {
             self.ask_for_entries::<S>(count, &mut round);
             let bits = round.bits(count, self.moves.seen() == before);
-            found.fill(None);
+            clear(found);
             self.compare_keys::<S>(keys, &round, bits, found);
         }
     }
 
     #[inline(always)]
-    fn ask_for_buckets(&self, keys: &[K], hashes: impl Hashes<K>) -> Round {
-        let (geometry, none) = (self.geometry, [0; LANES]);
-        let mut round = Round { hashes: none, homes: none, tags: none, words: none, metas: none };
+    fn ask_for_buckets(&self, keys: &[K], hashes: impl Hashes<K>, round: &mut Round) {
+        let geometry = self.geometry;
         for (nth, (key, hash)) in keys.iter().zip(&mut round.hashes).enumerate() {
             *hash = hashes.of(nth, key).0;
         }
@@ -131,7 +132,6 @@ impl<K: Key, V> Shared<K, V> {
         for (tag, hash) in round.tags.iter_mut().zip(&round.hashes) {
             *tag = geometry.tag(Hash(*hash)).0;
         }
-        round
     }
 
     /// # Safety
@@ -194,6 +194,15 @@ impl Round {
         let all = u32::MAX >> (LANES - count.clamp(1, LANES));
         let open = if quiet { traced } else { u32::MAX };
         Bits { hits: hits & all, unsure: open & !hits & all }
+    }
+}
+
+/// All empty; a whole round without a call.
+#[inline(always)]
+fn clear<T: Copy>(found: &mut [Option<T>]) {
+    match <&mut [Option<T>; LANES]>::try_from(&mut *found) {
+        Ok(whole) => *whole = [None; LANES],
+        Err(_) => found.fill(None),
     }
 }
 

@@ -199,11 +199,15 @@ mod watched {
             std::ptr::null_mut()
         }
 
+        /// # Safety
+        /// As for the packed form.
         pub(in super::super) unsafe fn entry(&self, index: usize) -> &Entry<K, V> {
             // SAFETY: as the caller promises; loom checks that no write is concurrent.
             self.cells[index].with(|cell| unsafe { (*cell).assume_init_ref() })
         }
 
+        /// # Safety
+        /// As for the packed form.
         pub(in super::super) unsafe fn write(&self, index: usize, entry: Entry<K, V>) {
             // SAFETY: as the caller promises; loom checks it.
             self.cells[index].with_mut(|cell| unsafe {
@@ -211,6 +215,8 @@ mod watched {
             });
         }
 
+        /// # Safety
+        /// As for the packed form.
         pub(in super::super) unsafe fn drop_entry(&self, index: usize) {
             // SAFETY: as the caller promises; loom checks it.
             self.cells[index].with_mut(|cell| unsafe { (*cell).assume_init_drop() });

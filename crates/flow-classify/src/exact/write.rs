@@ -282,8 +282,8 @@ impl<K: Key, V> Writer<K, V> {
     fn find_in_overflow(&self, hash: Hash, key: &K) -> Option<(Spot, u32)> {
         let mut after = None;
         loop {
+            // Relaxed: only this writer changes links.
             let index = self.link(hash, after).load(Ordering::Relaxed).checked_sub(1)?;
-            // Relaxed above: only this writer changes links.
             // SAFETY: what this writer has linked has an entry, and only it takes it away.
             if same(&unsafe { self.shared.entries.entry(index as usize) }.key, key) {
                 return Some((Spot::Overflow { after }, index));

@@ -139,7 +139,7 @@ fn run<K: Made>(mut writer: Writer<K, u32>, operations: &[Operation], hashing: H
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn a_table_is_a_map(
