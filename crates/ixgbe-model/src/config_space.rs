@@ -132,8 +132,9 @@ impl ConfigSpace {
             self.bytes[at] = (self.bytes[at] & !mask) | (byte & mask);
         }
         let touches = |begin: usize, len: usize| from < begin + len && begin < until;
-        let control = value.checked_shr(8 * ((PCIE + 9).wrapping_sub(from) as u32)).unwrap_or(0);
-        if touches(PCIE + 9, 1) && control & 0x80 != 0 {
+        let control =
+            (PCIE + 9).checked_sub(from).and_then(|at| value.to_le_bytes().get(at).copied());
+        if touches(PCIE + 9, 1) && control.is_some_and(|byte| byte & 0x80 != 0) {
             return Written::FunctionReset;
         }
         match touches(COMMAND, 2) || touches(MSI, 24) || touches(MSIX, 12) {

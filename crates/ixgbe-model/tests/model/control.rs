@@ -201,4 +201,19 @@ proptest::proptest! {
             bench.card.receive(&tcp(1, 2, &[0; 60]));
         }
     }
+
+    #[test]
+    fn nor_does_any_use_of_configuration_space_or_the_table(
+        writes in proptest::collection::vec((0u8..=255, proptest::prelude::any::<u32>(), 0u8..3), 1..100)
+    ) {
+        let mut bench = with_vectors();
+        for (offset, value, size) in writes {
+            bench.card.write_config(offset, value, 1 << size);
+            bench.card.read_config(offset, 1 << size);
+            bench.card.write(Bar::Msix, u64::from(offset) * 64, value.into(), 4);
+            bench.card.read(Bar::Msix, u64::from(offset) * 64, 4);
+            bench.card.write(Bar::Io, u64::from(offset), value.into(), 4);
+            bench.card.receive(&tcp(1, 2, &[0; 60]));
+        }
+    }
 }

@@ -1,0 +1,191 @@
+//! Linux's own `ixgbe` is the judge: two modelled cards on one cable, each in a namespace.
+//!
+//! guest: iommu=none, nodes=1, cpus=2, memory=768, hugepages=0, limit=300
+//! guest: modules=ixgbe+8021q, programs=ethtool+ip+ping+iperf3
+//! guest: qtest=unix:{run}/qtest,server=on,wait=off, qtest-log=none
+//! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
+//! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
+//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
+
+#[path = "guest_linux/stage.rs"]
+mod stage;
+
+use linecard_testbed::programs::iperf::{self, Load};
+use linecard_testbed::programs::ping;
+use linecard_testbed::{Need, needs};
+use stage::{Stage, stage, toeplitz};
+use std::net::UdpSocket;
+
+const PORT: u16 = 7777;
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn the_driver_probes_both_cards_and_links_at_ten_gigabit() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    for end in [near, far] {
+        let said = end.ethtool("").stdout;
+        assert!(said.contains("Speed: 10000Mb/s") && said.contains("Link detected: yes"), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn a_module_is_read_through_i2c() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let said = stage().near.ethtool("-m").stdout;
+    assert!(said.contains("10G Base-SR") && said.contains("35.00 degrees C"), "{said}");
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn every_self_test_passes() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let said = stage().near.ethtool_with("-t", "offline").stdout;
+    assert!(said.contains("PASS"), "{said}");
+    stage().near.wait_for_link();
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn pings_come_back_without_loss_as_jumbo_frames_too() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, .. } = stage();
+    let found = ping(&near.netns, "198.51.100.2", 40).unwrap();
+    assert!(found.is_lossless(), "{found:?}");
+    stage().set_mtu(9000);
+    let large = near.netns.program("ping").words("-n -q -i 0.2 -M do -s 8900 -c 10 198.51.100.2");
+    let large = large.run().unwrap().stdout;
+    assert!(large.contains(" 0% packet loss"), "{large}");
+    stage().set_mtu(1500);
+}
+
+/// The receiver checks in software, so that not the model judges its own checksums.
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn tcp_is_segmented_and_summed_so_that_the_kernel_finds_nothing_wrong() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    far.ethtool_with("-K", "rx off");
+    let server = iperf::Server::start(&far.netns).unwrap();
+    let before = near.statistic("tx_packets");
+    let load = Load::TcpBytes { bytes: 30_000_000 };
+    let sent = iperf::send(&near.netns, "198.51.100.2", load, 10).unwrap();
+    drop(server);
+    far.ethtool_with("-K", "rx on");
+    // The receiver stops to count when the sender has sent all, not when all has come.
+    assert!(sent.bytes >= 20_000_000, "{sent:?}");
+    assert_eq!(far.tcp_checksum_errors(), 0);
+    let frames = near.statistic("tx_pkts_nic");
+    assert!(frames - before > 15_000, "cut into frames of the MTU: {frames}");
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn received_checksums_are_checked_by_the_card() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    let server = iperf::Server::start(&far.netns).unwrap();
+    iperf::send(&near.netns, "198.51.100.2", Load::TcpBytes { bytes: 10_000_000 }, 10).unwrap();
+    drop(server);
+    assert_eq!(far.statistic("rx_csum_offload_errors"), 0);
+    assert_eq!(far.tcp_checksum_errors(), 0);
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn flows_go_to_the_queue_that_the_key_and_the_table_say() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    far.ethtool_with("-N", "rx-flow-hash udp4 sdfn");
+    let (table, key) = far.rss();
+    let before = [far.statistic("rx_queue_0_packets"), far.statistic("rx_queue_1_packets")];
+    let mut expected = [0, 0];
+    for port in 20_000..20_100 {
+        let input =
+            [&[198, 51, 100, 1, 198, 51, 100, 2][..], &u16::to_be_bytes(port), &PORT.to_be_bytes()];
+        let hash = toeplitz(&key, &input.concat());
+        expected[table[hash as usize % table.len()]] += 1;
+        near.send_datagram(port, ("198.51.100.2", PORT));
+    }
+    assert!(expected[0] > 20 && expected[1] > 20, "{expected:?}");
+    let got = || far.statistic("rx_queue_1_packets") - before[1];
+    stage::eventually(|| got() >= expected[1]);
+    assert_eq!(got(), expected[1]);
+    assert!(far.statistic("rx_queue_0_packets") - before[0] >= expected[0]);
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn tags_are_inserted_stripped_and_filtered_by_the_card() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    for (end, address) in [(near, "203.0.113.1/24"), (far, "203.0.113.2/24")] {
+        end.netns
+            .ip(&format!("link add link {} name tagged type vlan id 5", end.name))
+            .run()
+            .unwrap();
+        end.netns.address("tagged", address).unwrap();
+    }
+    let offloads = near.ethtool("-k").stdout;
+    assert!(offloads.contains("rx-vlan-offload: on") && offloads.contains("tx-vlan-offload: on"));
+    let found = ping(&near.netns, "203.0.113.2", 10).unwrap();
+    far.netns.ip("link del tagged").run().unwrap();
+    let before = far.statistic("rx_packets");
+    let lost = near.netns.program("ping").words("-n -q -c 3 -W 1 203.0.113.2").finish().unwrap();
+    let after = far.statistic("rx_packets");
+    near.netns.ip("link del tagged").run().unwrap();
+    assert!(found.is_lossless(), "{found:?}");
+    assert!(!lost.status.success(), "VLAN 5 is filtered now");
+    assert!(after - before < 3, "the card has taken tagged frames: {before}, {after}");
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn flow_rules_steer_and_drop() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    far.ethtool_with("-K", "ntuple on");
+    far.wait_for_link();
+    let rule = |action: i32| {
+        format!("flow-type udp4 dst-ip 198.51.100.2 dst-port {PORT} action {action} loc 5")
+    };
+    for queue in [1, 0] {
+        far.ethtool_with("-N", &rule(queue));
+        let name = format!("rx_queue_{queue}_packets");
+        let before = far.statistic(&name);
+        for port in 21_000..21_050 {
+            near.send_datagram(port, ("198.51.100.2", PORT));
+        }
+        stage::eventually(|| far.statistic(&name) - before >= 50);
+    }
+    far.ethtool_with("-N", &rule(-1));
+    let socket = far.netns.inside(|| UdpSocket::bind(("198.51.100.2", PORT))).unwrap().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    near.send_datagram(22_000, ("198.51.100.2", PORT));
+    assert!(ping(&near.netns, "198.51.100.2", 2).unwrap().is_lossless());
+    assert!(socket.recv(&mut [0; 64]).is_err(), "a dropped datagram has come");
+    far.ethtool_with("-N", "delete 5");
+    near.send_datagram(22_000, ("198.51.100.2", PORT));
+    stage::eventually(|| socket.recv(&mut [0; 64]).is_ok());
+    far.ethtool_with("-K", "ntuple off");
+    far.wait_for_link();
+}
