@@ -9,6 +9,7 @@ mod initramfs;
 mod kernel;
 mod modules;
 mod monitor;
+mod payload;
 mod programs;
 mod qemu;
 mod results;
@@ -66,6 +67,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("busybox", "busybox-static"),
     ("depmod", "kmod"),
     ("setpriv", "util-linux"),
+    ("xz", "xz-utils"),
     ("dpkg-deb", "dpkg"),
 ];
 

@@ -1,6 +1,6 @@
 //! Debian's kernel, fetched once with apt and kept outside of the repository.
 
-use super::quiet;
+use super::{payload, quiet};
 use crate::workspace::is_root;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -18,10 +18,12 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// The newest that the cache holds; if it holds none, Debian's of today.
     pub(crate) fn cached() -> Result<Self> {
-        match Self::newest(&cache()?) {
-            Some(kernel) => Ok(kernel),
-            None => Self::fetch(),
+        let kernel = Self::newest(&cache()?).map_or_else(Self::fetch, Ok)?;
+        if !kernel.plain().exists() {
+            // Without it the kernel unpacks itself, in every guest: slower, and no failure.
+            let _ = payload::extract(&kernel.wrapped(), &kernel.plain());
         }
+        Ok(kernel)
     }
 
     /// Downloads and unpacks Debian's kernel of today. Nothing is installed.
@@ -55,7 +57,7 @@ impl Kernel {
         let mut versions = std::fs::read_dir(root.join("lib/modules")).ok()?;
         let version = versions.next()?.ok()?.file_name().into_string().ok()?;
         let kernel = Self { root, version };
-        kernel.image().is_file().then_some(kernel)
+        kernel.wrapped().is_file().then_some(kernel)
     }
 
     /// The version, as `uname -r` says it.
@@ -65,6 +67,15 @@ impl Kernel {
 
     /// The file that QEMU boots.
     pub(crate) fn image(&self) -> PathBuf {
+        let plain = self.plain();
+        if plain.is_file() { plain } else { self.wrapped() }
+    }
+
+    fn plain(&self) -> PathBuf {
+        self.root.join(format!("boot/vmlinux-{}", self.version))
+    }
+
+    fn wrapped(&self) -> PathBuf {
         self.root.join(format!("boot/vmlinuz-{}", self.version))
     }
 
