@@ -67,8 +67,57 @@ pub enum Event {
     Mac(linecard_net::MacAddr),
     /// The other side asks for all frames, or no longer does.
     Promiscuous(Promiscuous),
+    /// A queue came into use, or went out of it, by the other side's doing.
+    Queue {
+        /// Receive or transmit.
+        direction: Direction,
+        /// Its number.
+        queue: u16,
+        /// What it is now.
+        state: QueueState,
+    },
     /// The device is gone.
     Gone,
+}
+
+/// Receive or transmit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the other side to us.
+    Receive,
+    /// From us to the other side.
+    Transmit,
+}
+
+/// Whether the other side uses a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueState {
+    /// Packets pass.
+    Enabled,
+    /// The other side does not use it.
+    Disabled,
+    /// The other side wrote what it may not, as is said here: out of use until it sets the queue up
+    /// anew.
+    Broken(&'static str),
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Receive => "receive",
+            Direction::Transmit => "transmit",
+        })
+    }
+}
+
+impl fmt::Display for QueueState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QueueState::Enabled => f.write_str("in use"),
+            QueueState::Disabled => f.write_str("not in use"),
+            QueueState::Broken(why) => write!(f, "broken: {why}"),
+        }
+    }
 }
 
 impl fmt::Display for Event {
@@ -79,6 +128,9 @@ impl fmt::Display for Event {
             Event::Mac(mac) => write!(f, "the address is {mac}"),
             Event::Promiscuous(Promiscuous::On) => f.write_str("all frames are wanted"),
             Event::Promiscuous(Promiscuous::Off) => f.write_str("only its own frames are wanted"),
+            Event::Queue { direction, queue, state } => {
+                write!(f, "{direction} queue {queue} is {state}")
+            }
             Event::Gone => f.write_str("the device is gone"),
         }
     }

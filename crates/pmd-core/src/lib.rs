@@ -57,7 +57,8 @@ pub mod testing;
 pub use capability::{Capabilities, Descriptors, RssCapabilities, RxOffloads, Step, TxOffloads};
 pub use config::{PortConfig, RssConfig, RssHash};
 pub use control::{
-    AllMulticast, Duplex, Event, Link, LinkState, Promiscuous, VlanFilter, VlanStrip,
+    AllMulticast, Direction, Duplex, Event, Link, LinkState, Promiscuous, QueueState, VlanFilter,
+    VlanStrip,
 };
 pub use driver::{Driver, PortInfo};
 pub use error::Error;

@@ -1,0 +1,238 @@
+//! Receive: from the guest's transmit ring into packets of our own.
+
+use super::copy::Reader;
+use crate::bell::Bell;
+use crate::fault::Trouble;
+use crate::memory::Span;
+use crate::ring::{Driven, Work};
+use linecard_mbuf::{Burst, Mbuf, MbufPool};
+use linecard_net::MacAddr;
+use linecard_pmd_core::{Gate, Path, PortConfig, RxCounters, RxOffloads, RxQueue, WakeUp};
+use linecard_virtqueue::net::{VNET, VnetHdr};
+use linecard_virtqueue::offload::{Unfinished, settle};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// Bytes of an Ethernet header: no frame is shorter.
+const ETHERNET: usize = 14;
+/// The largest frame: 64 KiB behind its headers and tags.
+const LARGEST: usize = 65_536 + ETHERNET + 8;
+/// The longest header before a frame.
+const HEADER: usize = 20;
+
+/// A receive queue.
+pub(super) struct VhostRx {
+    driven: Driven,
+    pool: MbufPool,
+    how: How,
+    counters: Arc<RxCounters>,
+    gate: Gate,
+    bell: Arc<Bell>,
+}
+
+/// What is done with a frame.
+#[derive(Clone, Copy)]
+struct How {
+    port: u16,
+    unfinished: Unfinished,
+    scatter: bool,
+}
+
+/// A frame that is none, or has no room.
+struct Bad;
+
+impl VhostRx {
+    pub(super) fn new(
+        driven: Driven,
+        config: &PortConfig,
+        queue: usize,
+        counters: Arc<RxCounters>,
+        gate: Gate,
+        bell: Arc<Bell>,
+    ) -> Self {
+        let asked = config.rx_offloads_asked();
+        let mut unfinished = Unfinished::empty();
+        unfinished.set(Unfinished::CHECKSUM, asked.contains(RxOffloads::L4_CHECKSUM));
+        unfinished.set(Unfinished::LARGE, asked.contains(RxOffloads::LRO));
+        let scatter = asked.contains(RxOffloads::SCATTER);
+        let how = How { port: config.number(), unfinished, scatter };
+        VhostRx { driven, pool: config.pool(queue).clone(), how, counters, gate, bell }
+    }
+
+    #[cold]
+    fn trouble(&mut self, trouble: Trouble) {
+        self.driven.trouble(trouble);
+    }
+}
+
+impl RxQueue for VhostRx {
+    fn receive(&mut self, burst: &mut Burst) -> usize {
+        if !self.gate.is_open() {
+            return 0;
+        }
+        let Some(mut work) = self.driven.enter() else { return 0 };
+        let outcome = work.begin(burst.spare());
+        let whole = !matches!(outcome, Err(Trouble::Fault(_)));
+        let n = if whole { work.parcels.len() } else { 0 };
+        let mut got = 0;
+        if n > 0 {
+            got = take(&mut work, burst, n, &self.pool, self.how, &self.counters);
+        }
+        if work.rarp.is_some() {
+            got += announce(&mut work, burst, &self.pool, self.how.port);
+        }
+        drop(work);
+        if let Err(trouble) = outcome {
+            self.trouble(trouble);
+        }
+        got
+    }
+
+    fn path(&self) -> Path {
+        self.driven.path()
+    }
+
+    fn arm(&mut self) -> Option<WakeUp<'_>> {
+        self.bell.silence();
+        match self.driven.enter_any() {
+            Some(mut work) => work.listen(true),
+            // Control is inside: it may be about to bring something.
+            None => self.bell.ring(),
+        }
+        Some(WakeUp(self.bell.as_fd()))
+    }
+}
+
+/// Takes `n` gathered chains as packets; says how many packets that was.
+#[inline(always)]
+fn take(
+    work: &mut Work,
+    burst: &mut Burst,
+    n: usize,
+    pool: &MbufPool,
+    how: How,
+    counters: &RxCounters,
+) -> usize {
+    let before = burst.len();
+    let n = allocate(burst, n, pool, counters);
+    let (mut bytes, mut bad) = (0, 0u64);
+    let header = work.header;
+    for i in 0..n {
+        let parcel = &work.parcels.list()[i];
+        let (spans, len) = (work.parcels.spans(parcel), parcel.len as usize);
+        match fill(&mut burst[before + i], spans, len, header, pool, how) {
+            Ok(frame) => bytes += frame as u64,
+            Err(Bad) => bad |= 1 << i,
+        }
+    }
+    work.commit(n);
+    if work.is_listening() {
+        work.listen(false);
+    }
+    let wrong = bad.count_ones() as usize;
+    if wrong > 0 {
+        remove(burst, before, bad);
+        counters.errors.add(wrong as u64);
+    }
+    counters.received(n - wrong, bytes);
+    n - wrong
+}
+
+/// As many packets as the pool has, up to `n`.
+#[inline(always)]
+fn allocate(burst: &mut Burst, n: usize, pool: &MbufPool, counters: &RxCounters) -> usize {
+    let mut n = n;
+    while n > 0 && !pool.alloc_bulk(burst, n) {
+        counters.no_buffer.add(1);
+        n /= 2;
+    }
+    n
+}
+
+/// Takes out those behind `before` whose bit is set.
+#[cold]
+fn remove(burst: &mut Burst, before: usize, bad: u64) {
+    let mut at = 0;
+    burst.retain(|_| {
+        let keep = at < before || bad >> (at - before) & 1 == 0;
+        at += 1;
+        keep
+    });
+}
+
+/// Fills a packet with the frame of a chain; says how long it is.
+#[inline(always)]
+fn fill(
+    packet: &mut Mbuf,
+    spans: &[Span],
+    len: usize,
+    header: usize,
+    pool: &MbufPool,
+    how: How,
+) -> Result<usize, Bad> {
+    let frame = len.wrapping_sub(header);
+    if len < header + ETHERNET || frame > LARGEST {
+        return Err(Bad);
+    }
+    let mut reader = Reader::new(spans);
+    let mut bytes = [0; HEADER];
+    reader.read(&mut bytes[..header]);
+    packet.set_port(how.port);
+    let room = packet.tailroom();
+    let first = frame.min(room);
+    reader.read(packet.append(first).map_err(|_| Bad)?);
+    if first < frame {
+        chain(packet, &mut reader, frame - first, pool, how)?;
+    }
+    settle(packet, VnetHdr::read(&bytes[..VNET]), how.unfinished).map_err(|_| Bad)?;
+    Ok(frame)
+}
+
+/// The rest of a frame that is longer than a buffer.
+#[cold]
+fn chain(
+    packet: &mut Mbuf,
+    reader: &mut Reader<'_>,
+    mut left: usize,
+    pool: &MbufPool,
+    how: How,
+) -> Result<(), Bad> {
+    if !how.scatter {
+        return Err(Bad);
+    }
+    while left > 0 {
+        let mut more = pool.alloc().ok_or(Bad)?;
+        let n = left.min(more.tailroom());
+        reader.read(more.append(n).map_err(|_| Bad)?);
+        packet.chain(more).map_err(|_| Bad)?;
+        left -= n;
+    }
+    Ok(())
+}
+
+/// The frame with which a guest that has moved here is announced: a RARP request about itself.
+#[cold]
+fn announce(work: &mut Work, burst: &mut Burst, pool: &MbufPool, port: u16) -> usize {
+    if burst.is_full() {
+        return 0;
+    }
+    let (Some(mac), Some(mut packet)) = (work.rarp.take(), pool.alloc()) else { return 0 };
+    let frame = rarp(MacAddr(mac));
+    packet.set_port(port);
+    let Ok(room) = packet.append(frame.len()) else { return 0 };
+    room.copy_from_slice(&frame);
+    usize::from(burst.push(packet).is_ok())
+}
+
+/// RFC 903, as QEMU and others send it for a guest.
+fn rarp(mac: MacAddr) -> [u8; 60] {
+    let mut frame = [0; 60];
+    frame[..6].fill(0xFF);
+    frame[6..12].copy_from_slice(&mac.0);
+    frame[12..14].copy_from_slice(&0x8035u16.to_be_bytes());
+    // Ethernet, IPv4, six bytes, four bytes, request reverse.
+    frame[14..22].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 3]);
+    frame[22..28].copy_from_slice(&mac.0);
+    frame[32..38].copy_from_slice(&mac.0);
+    frame
+}

@@ -1,0 +1,222 @@
+//! Chains of descriptors, copied and checked before anything is done with them.
+
+use crate::fault::{Fault, Trouble};
+use crate::memory::{Access, Span, View};
+use linecard_virtqueue::DescFlags;
+
+/// As many bytes of a chain as are looked at: more than any frame has. The rest of a longer chain is
+/// walked, and left alone.
+const MOST_BYTES: u64 = 1 << 17;
+/// The most descriptors of an indirect table, if the ring has fewer: as many as QEMU takes.
+const MOST_INDIRECT: u32 = 1024;
+
+/// A descriptor of either kind, as it was when it was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Descriptor {
+    pub(crate) address: u64,
+    pub(crate) len: u32,
+    pub(crate) flags: u16,
+    /// Split: the next; packed: nothing.
+    pub(crate) next: u16,
+}
+
+impl Descriptor {
+    /// A split descriptor's two words.
+    #[inline(always)]
+    pub(crate) fn split([address, rest]: [u64; 2]) -> Self {
+        let (flags, next) = ((rest >> 32) as u16, (rest >> 48) as u16);
+        Descriptor { address, len: rest as u32, flags, next }
+    }
+
+    #[inline(always)]
+    pub(crate) fn has(&self, flag: DescFlags) -> bool {
+        self.flags & flag.bits() != 0
+    }
+}
+
+/// A chain: what one buffer of the driver's is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parcel {
+    /// What the driver knows it by.
+    pub(crate) id: u16,
+    /// Ring slots that it takes: split 1, packed as many as descriptors.
+    pub(crate) slots: u16,
+    /// Bytes of it, as far as they are looked at.
+    pub(crate) len: u32,
+    /// Bytes that we wrote.
+    pub(crate) written: u32,
+    first: Span,
+    start: u32,
+    count: u32,
+}
+
+/// The chains of a burst. Room is made once, and grows only for unusual chains.
+#[derive(Debug)]
+pub(crate) struct Parcels {
+    list: Vec<Parcel>,
+    spans: Vec<Span>,
+}
+
+// SAFETY: the addresses in it belong to no thread, and are used by whoever has the view they are from.
+unsafe impl Send for Parcels {}
+
+impl Parcels {
+    pub(crate) fn new() -> Self {
+        Parcels { list: Vec::with_capacity(256), spans: Vec::with_capacity(1024) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.spans.clear();
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    #[inline(always)]
+    pub(crate) fn list(&self) -> &[Parcel] {
+        &self.list
+    }
+
+    #[inline(always)]
+    pub(crate) fn list_mut(&mut self) -> &mut [Parcel] {
+        &mut self.list
+    }
+
+    /// Where the bytes of a chain are.
+    #[inline(always)]
+    pub(crate) fn spans<'a>(&'a self, parcel: &'a Parcel) -> &'a [Span] {
+        match parcel.count {
+            0 => &[],
+            1 => std::slice::from_ref(&parcel.first),
+            _ => &self.spans[parcel.start as usize..][..parcel.count as usize],
+        }
+    }
+
+    /// Adds a chain of one descriptor that lies together.
+    #[inline(always)]
+    pub(crate) fn push_single(&mut self, id: u16, slots: u16, first: Span) {
+        let count = u32::from(first.len > 0);
+        self.list.push(Parcel { id, slots, len: first.len, written: 0, first, start: 0, count });
+    }
+}
+
+/// A chain while it is walked.
+pub(crate) struct Walk<'a> {
+    pub(crate) view: &'a mut View,
+    pub(crate) parcels: &'a mut Parcels,
+    access: Access,
+    /// The most descriptors that it may have.
+    size: u32,
+    indirect: bool,
+    seen: u32,
+    bytes: u64,
+    start: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Of a ring of `size`, whose buffers are for `access`.
+    pub(crate) fn new(
+        view: &'a mut View,
+        parcels: &'a mut Parcels,
+        access: Access,
+        size: u16,
+        indirect: bool,
+    ) -> Self {
+        let start = parcels.spans.len();
+        Walk { view, parcels, access, size: size.into(), indirect, seen: 0, bytes: 0, start }
+    }
+
+    /// Adds a descriptor's buffer. Says whether another descriptor follows.
+    pub(crate) fn add(&mut self, descriptor: &Descriptor) -> Result<bool, Trouble> {
+        self.seen += 1;
+        if self.seen > self.size {
+            return Err(Fault::Loop.into());
+        }
+        if descriptor.has(DescFlags::INDIRECT) {
+            self.table(descriptor)?;
+            return Ok(false);
+        }
+        self.buffer(descriptor)?;
+        Ok(descriptor.has(DescFlags::NEXT))
+    }
+
+    fn buffer(&mut self, descriptor: &Descriptor) -> Result<(), Trouble> {
+        if descriptor.has(DescFlags::WRITE) != (self.access == Access::Write) {
+            return Err(Fault::Direction.into());
+        }
+        let mut address = descriptor.address;
+        let mut left = u64::from(descriptor.len).min(MOST_BYTES - self.bytes) as u32;
+        while left > 0 {
+            let span = self.view.span(address, left, self.access)?;
+            self.parcels.spans.push(span);
+            left -= span.len;
+            self.bytes += u64::from(span.len);
+            address = address.checked_add(span.len.into()).ok_or(Fault::Address)?;
+        }
+        Ok(())
+    }
+
+    /// The descriptors of an indirect table, each read once. Packed tables have no `next`: they are
+    /// walked in order by [`packed_table`](Walk::packed_table).
+    fn table(&mut self, outer: &Descriptor) -> Result<(), Trouble> {
+        let count = self.table_len(outer)?;
+        let (mut at, mut seen) = (0u32, 0);
+        loop {
+            let descriptor = self.entry(outer, at).map(Descriptor::split)?;
+            seen += 1;
+            if descriptor.has(DescFlags::INDIRECT) {
+                return Err(Fault::Indirect.into());
+            }
+            self.buffer(&descriptor)?;
+            if !descriptor.has(DescFlags::NEXT) {
+                return Ok(());
+            }
+            at = descriptor.next.into();
+            if at >= count {
+                return Err(Fault::DescriptorIndex.into());
+            }
+            if seen == count {
+                return Err(Fault::Loop.into());
+            }
+        }
+    }
+
+    /// The descriptors of a packed ring's indirect table.
+    pub(crate) fn packed_table(&mut self, outer: &Descriptor) -> Result<(), Trouble> {
+        for at in 0..self.table_len(outer)? {
+            let [address, rest] = self.entry(outer, at)?;
+            // Length, id, flags: of the flags only the direction counts here.
+            let flags = (rest >> 48) as u16 & DescFlags::WRITE.bits();
+            self.buffer(&Descriptor { address, len: rest as u32, flags, next: 0 })?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, outer: &Descriptor, at: u32) -> Result<[u64; 2], Trouble> {
+        let address = outer.address.checked_add(16 * u64::from(at)).ok_or(Fault::Address)?;
+        self.view.read(address)
+    }
+
+    /// How many descriptors a table has, if it is sound.
+    fn table_len(&self, outer: &Descriptor) -> Result<u32, Trouble> {
+        let (count, rest) = (outer.len / 16, outer.len % 16);
+        let sound = rest == 0 && (1..=self.size.max(MOST_INDIRECT)).contains(&count);
+        if !sound || !self.indirect || outer.has(DescFlags::NEXT) {
+            return Err(Fault::Indirect.into());
+        }
+        Ok(count)
+    }
+
+    /// The whole chain.
+    pub(crate) fn done(self, id: u16, slots: u16) {
+        let spans = &self.parcels.spans[self.start..];
+        let first = spans.first().copied().unwrap_or(Span::NONE);
+        let (start, count) = (self.start as u32, spans.len() as u32);
+        let len = self.bytes as u32;
+        self.parcels.list.push(Parcel { id, slots, len, written: 0, first, start, count });
+    }
+}

@@ -1,0 +1,256 @@
+//! The device's side of a packed ring (virtio 1.2 §2.8).
+
+use super::chain::{Descriptor, Parcel, Parcels, Walk};
+use super::words::{Words, prefetch};
+use crate::fault::{Fault, Trouble};
+use crate::inflight::Kept;
+use crate::memory::{Access, View};
+use linecard_eal::barrier;
+use linecard_virtqueue::DescFlags;
+use linecard_virtqueue::packed::{EventFlags, Position, is_available, is_used, used};
+
+/// Where a descriptor's length is.
+const LEN: usize = 8;
+/// Where its id is.
+const ID: usize = 12;
+/// Where its flags are.
+const FLAGS: usize = 14;
+
+/// A ring, and how far we are in it. Chains are given back in the order in which they came, so that
+/// what is used and what is taken end at the same place.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    pub(crate) ring: Words,
+    /// The driver's event suppression.
+    pub(crate) driver: Words,
+    /// Ours.
+    pub(crate) device: Words,
+    pub(crate) size: u16,
+    /// The next to take, and to give back.
+    pub(crate) next: Position,
+    /// Where we were at the last look at whether the driver wants to be told.
+    pub(crate) told: Position,
+    /// Slots of chains that have been taken and not been given back.
+    taken: u16,
+    pub(crate) event_idx: bool,
+    pub(crate) indirect: bool,
+    pub(crate) in_order: bool,
+    /// Where our place is kept for a back-end after us.
+    pub(crate) kept: Option<Kept>,
+}
+
+impl Packed {
+    pub(crate) fn new([ring, driver, device]: [Words; 3], size: u16, next: Position) -> Self {
+        let (event_idx, indirect, in_order) = (false, false, false);
+        let (taken, told, kept) = (0, next, None);
+        Packed {
+            ring,
+            driver,
+            device,
+            size,
+            next,
+            told,
+            taken,
+            event_idx,
+            indirect,
+            in_order,
+            kept,
+        }
+    }
+
+    /// Adds up to `want` chains to `parcels`, behind those that are there already.
+    #[inline]
+    pub(crate) fn gather(
+        &mut self,
+        view: &mut View,
+        parcels: &mut Parcels,
+        access: Access,
+        want: usize,
+    ) -> Result<(), Trouble> {
+        if parcels.len() == 0 {
+            self.taken = 0;
+        }
+        for _ in 0..want {
+            let at = self.next.ahead(self.taken, self.size);
+            if self.taken == self.size {
+                break;
+            }
+            // The flags first: with them the driver gives the rest away.
+            let flags = self.ring.load_acquire(16 * usize::from(at.at) + FLAGS);
+            if !is_available(flags, at.wrap) {
+                break;
+            }
+            prefetch(self.ring.at(16 * usize::from(at.ahead(4, self.size.max(4)).at % self.size)));
+            self.take(view, parcels, access, at, flags)?;
+        }
+        Ok(())
+    }
+
+    /// The descriptor at a slot, with its id; its flags if they have been read already.
+    #[inline(always)]
+    fn read(&self, slot: u16, flags: Option<u16>) -> (Descriptor, u16) {
+        let [address, rest] = self.ring.descriptor(16 * usize::from(slot));
+        let flags = flags.unwrap_or((rest >> 48) as u16);
+        (Descriptor { address, len: rest as u32, flags, next: 0 }, (rest >> 32) as u16)
+    }
+
+    #[inline(always)]
+    fn take(
+        &mut self,
+        view: &mut View,
+        parcels: &mut Parcels,
+        access: Access,
+        at: Position,
+        flags: u16,
+    ) -> Result<(), Trouble> {
+        let (first, id) = self.read(at.at, Some(flags));
+        let plain = if access == Access::Write { DescFlags::WRITE.bits() } else { 0 };
+        const MEANT: u16 =
+            DescFlags::NEXT.union(DescFlags::WRITE).union(DescFlags::INDIRECT).bits();
+        if flags & MEANT == plain && first.len > 0 {
+            let span = view.span(first.address, first.len, access)?;
+            if span.len == first.len {
+                prefetch(span.at);
+                parcels.push_single(id, 1, span);
+                self.taken += 1;
+                return Ok(());
+            }
+        }
+        self.walk(view, parcels, access, at, (first, id))
+    }
+
+    /// A chain of several descriptors, or pieces.
+    fn walk(
+        &mut self,
+        view: &mut View,
+        parcels: &mut Parcels,
+        access: Access,
+        at: Position,
+        (mut descriptor, mut id): (Descriptor, u16),
+    ) -> Result<(), Trouble> {
+        let left = self.size - self.taken;
+        let mut walk = Walk::new(view, parcels, access, self.size, self.indirect);
+        let mut slots = 1;
+        if descriptor.has(DescFlags::INDIRECT) {
+            walk.packed_table(&descriptor)?;
+        } else {
+            while walk.add(&descriptor)? {
+                if slots == left {
+                    return Err(Fault::Loop.into());
+                }
+                (descriptor, id) = self.read(at.ahead(slots, self.size).at, None);
+                if descriptor.has(DescFlags::INDIRECT) {
+                    return Err(Fault::Indirect.into());
+                }
+                slots += 1;
+            }
+        }
+        // The last of a chain has its id (§2.8.8).
+        walk.done(id, slots);
+        self.taken += slots;
+        Ok(())
+    }
+
+    /// Gives chains back, with what was written into them: all are seen at once, as the first is
+    /// given away last.
+    #[inline]
+    pub(crate) fn commit(&mut self, view: &View, log: Option<u64>, parcels: &[Parcel]) {
+        if self.kept.is_some() {
+            parcels.chunks(1).for_each(|one| self.commit_at_once(one));
+        } else {
+            self.commit_at_once(parcels);
+        }
+        self.taken = 0;
+        if let (Some(start), Some(dirty)) = (log, &view.log) {
+            dirty.mark(start, 16 * u64::from(self.size));
+        }
+    }
+
+    #[inline(always)]
+    fn commit_at_once(&mut self, parcels: &[Parcel]) {
+        let (start, mut at) = (self.next, self.next);
+        for parcel in parcels {
+            let slot = 16 * usize::from(at.at);
+            self.ring.store_pair(slot + LEN, parcel.written);
+            self.ring.store(slot + ID, parcel.id);
+            if at != start {
+                self.ring.store(slot + FLAGS, given(at, parcel));
+            }
+            at = at.ahead(parcel.slots, self.size);
+        }
+        if let Some(first) = parcels.first() {
+            self.give(given(start, first), at, first.slots);
+        }
+    }
+
+    /// Writes the flags of the first that is given back; the next is at `next`.
+    #[inline(always)]
+    fn give(&mut self, flags: u16, next: Position, slots: u16) {
+        if let Some(kept) = &self.kept {
+            kept.about_to_give(self.next, slots);
+        }
+        self.ring.store_release(16 * usize::from(self.next.at) + FLAGS, flags);
+        self.next = next;
+        if let Some(kept) = &self.kept {
+            kept.given_back(next);
+        }
+    }
+
+    /// Goes on where a back-end before us died: behind what it gave back last.
+    pub(crate) fn recover(&mut self, kept: Kept) {
+        if let Some(mut at) = kept.place(self.size) {
+            let flags = self.ring.load_acquire(16 * usize::from(at.at) + FLAGS);
+            if is_used(flags, at.wrap) {
+                at = at.ahead(kept.slots(at).min(self.size), self.size);
+            }
+            (self.next, self.told) = (at, at);
+        }
+        kept.begin(self.size, self.next);
+        self.kept = Some(kept);
+    }
+
+    /// Gives chains back of which nothing is to be said but that they are used: one descriptor stands
+    /// for all of them (§2.8.7, `IN_ORDER`).
+    #[inline]
+    pub(crate) fn commit_in_order(&mut self, view: &View, log: Option<u64>, parcels: &[Parcel]) {
+        let Some(last) = parcels.last() else { return };
+        let slots = parcels.iter().map(|parcel| u32::from(parcel.slots)).sum::<u32>() as u16;
+        let slot = 16 * usize::from(self.next.at);
+        self.ring.store_pair(slot + LEN, 0);
+        self.ring.store(slot + ID, last.id);
+        self.give(used(self.next.wrap), self.next.ahead(slots, self.size), slots);
+        self.taken = 0;
+        if let (Some(start), Some(dirty)) = (log, &view.log) {
+            dirty.mark(start, 16 * u64::from(self.size));
+        }
+    }
+
+    /// Whether the driver wants to be told of what it has been given since the last time.
+    #[inline]
+    pub(crate) fn should_tell(&mut self) -> bool {
+        barrier::dma_full();
+        let (new, old) = (self.next, std::mem::replace(&mut self.told, self.next));
+        match EventFlags::from_bits_retain(self.driver.load(2) & 3) {
+            EventFlags::DISABLE => false,
+            EventFlags::DESC if self.event_idx => {
+                barrier::dma_observe();
+                let event = Position::from_word(self.driver.load(0));
+                event.at >= self.size || new.passes(old, event, self.size)
+            }
+            _ => true,
+        }
+    }
+
+    /// Asks the driver to tell us of what it makes available, or not to.
+    pub(crate) fn listen(&mut self, on: bool) {
+        let flags = if on { EventFlags::ENABLE } else { EventFlags::DISABLE };
+        self.device.store(2, flags.bits());
+        barrier::dma_full();
+    }
+}
+
+/// The flags of a chain that is given back at a position.
+#[inline(always)]
+fn given(at: Position, parcel: &Parcel) -> u16 {
+    used(at.wrap) | if parcel.written > 0 { DescFlags::WRITE.bits() } else { 0 }
+}
