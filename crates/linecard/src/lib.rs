@@ -34,6 +34,8 @@ pub use linecard_pmd_ixgbe as ixgbe;
 pub use linecard_pmd_kernel as kernel;
 #[cfg(feature = "soft")]
 pub use linecard_pmd_soft as soft;
+#[cfg(feature = "vhost")]
+pub use linecard_pmd_vhost as vhost;
 #[cfg(feature = "virtio")]
 pub use linecard_pmd_virtio as virtio;
 pub use linecard_ring as ring;

@@ -3,4 +3,6 @@
 
 mod conformance;
 mod guest;
+mod hostile;
+mod protocol;
 mod traffic;

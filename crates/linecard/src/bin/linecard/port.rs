@@ -8,6 +8,7 @@ use linecard::pmd::Driver;
 use linecard::soft::{
     Frames, NullOptions, NullPort, Pace, PcapOptions, PcapPort, Repeat, RingOptions, RingPort,
 };
+use linecard::vhost::{Iommu, Mode, Shrinking, VhostOptions, VhostPort};
 use linecard::virtio::{Choice, RingOptions as VirtioRings, UserOptions, VirtioPort};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -64,6 +65,20 @@ pub(crate) const KINDS: &[Kind] = &[
             ("fanout", "how packets spread over queues: hash, lb, cpu, rollover, rnd, qm"),
         ],
         what: "an interface that this machine's kernel has already",
+    },
+    Kind {
+        name: "vhost",
+        keys: &[
+            ("name", "its name"),
+            ("path", "the socket's path"),
+            ("server", "1 to listen (the default), 0 to connect"),
+            ("client", "1 to connect, and try again when the other end is gone"),
+            ("queues", "the most queue pairs it may have"),
+            ("iommu", "1 to serve guests with an IOMMU"),
+            ("seals", "1 to refuse guest memory that could be cut while it is used"),
+            ("mac", "the port's address"),
+        ],
+        what: "the device side of vhost-user: a virtual machine, or a virtio-user program",
     },
     Kind {
         name: "pci",
@@ -144,6 +159,11 @@ impl Spec {
         text.parse().map(Some).map_err(|_| wrong().into())
     }
 
+    /// 1 or 0.
+    fn flag(&self, key: &str) -> Result<Option<bool>, OpenError> {
+        Ok(self.parse::<u8>(key, "0 or 1")?.map(|number| number != 0))
+    }
+
     /// Of a ring port.
     fn capacity(&self) -> Result<Option<usize>, OpenError> {
         self.parse("capacity", "a number of packets")
@@ -171,6 +191,7 @@ pub(crate) fn open_all(specs: &[Spec]) -> Result<Vec<Box<dyn Driver>>, OpenError
             "pcap" => Box::new(open_pcap(spec, name)?),
             "tap" => Box::new(open_tap(spec, name)?),
             "pci" => open_pci(spec, name)?,
+            "vhost" => Box::new(open_vhost(spec, name)?),
             "virtio-user" => Box::new(open_virtio_user(spec, name)?),
             _ => Box::new(open_af_packet(spec, name)?),
         });
@@ -270,6 +291,34 @@ fn open_pci(spec: &Spec, name: &str) -> Result<Box<dyn Driver>, OpenError> {
             .into())
         }
     }
+}
+
+fn open_vhost(spec: &Spec, name: &str) -> Result<VhostPort, OpenError> {
+    let path = spec.get("path").ok_or_else(|| {
+        OpenError::from(format!("{name}: which socket? give it path=FILE; it is made if need be"))
+    })?;
+    let mut options = VhostOptions::new(name, path);
+    let (server, client) = (spec.flag("server")?, spec.flag("client")?);
+    options = options.mode(match (server, client) {
+        (Some(true), Some(true)) | (Some(false), Some(false)) => {
+            return Err(format!("{name}: server or client: one of the two").into());
+        }
+        (Some(false), _) | (_, Some(true)) => Mode::Client,
+        _ => Mode::Server,
+    });
+    if let Some(queues) = spec.parse("queues", "a number of queue pairs")? {
+        options = options.queues(queues);
+    }
+    if let Some(mac) = spec.parse::<MacAddr>("mac", "an address such as 02:00:00:00:00:01")? {
+        options = options.mac(mac);
+    }
+    if spec.flag("iommu")? == Some(true) {
+        options = options.iommu(Iommu::Offered);
+    }
+    if spec.flag("seals")? == Some(true) {
+        options = options.shrinking(Shrinking::Refuse);
+    }
+    Ok(VhostPort::open(options)?)
 }
 
 /// How packets may spread over queues, as `packet(7)` calls it.

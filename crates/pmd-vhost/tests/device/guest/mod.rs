@@ -235,6 +235,16 @@ impl Guest {
         Some(bytes)
     }
 
+    /// Has an IOMMU, which has the memory at `iova`.
+    pub(crate) fn translate_by(&mut self, iova: u64) {
+        self.rings.iter_mut().for_each(|ring| ring.iova = Some(iova));
+    }
+
+    /// Whether the device polls.
+    pub(crate) fn wants_no_kick(&self, pair: usize) -> bool {
+        !self.wants_kick(pair)
+    }
+
     /// Whether the device wants to be told of what is sent.
     pub(crate) fn wants_kick(&self, pair: usize) -> bool {
         let device = self.rings[2 * pair + 1].parts[2];

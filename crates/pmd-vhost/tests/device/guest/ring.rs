@@ -1,6 +1,6 @@
 //! The driver's side of both rings, one chain at a time.
 
-use super::{GUEST, Manner, Memory, address};
+use super::{GUEST, Manner, Memory, USER, address};
 use linecard_virtqueue::packed::{self, Position, available, is_used};
 use linecard_virtqueue::split;
 use linecard_virtqueue::vhost_user::message::VringAddr;
@@ -40,6 +40,8 @@ pub(crate) struct DriverRing {
     done: VecDeque<(Vec<Buffer>, u32)>,
     chains: VecDeque<Chain>,
     tables: usize,
+    /// Where an IOMMU has the guest's memory.
+    pub(crate) iova: Option<u64>,
 }
 
 impl DriverRing {
@@ -67,11 +69,18 @@ impl DriverRing {
             done: VecDeque::new(),
             chains: VecDeque::new(),
             tables: start + end.next_multiple_of(64),
+            iova: None,
         }
     }
 
     pub(crate) fn address(&self, index: usize) -> VringAddr {
-        address(index, self.parts)
+        let mut address = address(index, self.parts);
+        if let Some(iova) = self.iova {
+            for part in [&mut address.descriptors, &mut address.used, &mut address.available] {
+                *part = *part - USER + iova;
+            }
+        }
+        address
     }
 
     /// Descriptors that it takes.
@@ -108,7 +117,7 @@ impl DriverRing {
             let next = if last || self.packed { 0 } else { DescFlags::NEXT.bits() };
             let flags = next | if buffer.write { DescFlags::WRITE.bits() } else { 0 };
             let words = if self.packed { [i as u16, flags] } else { [flags, i as u16 + 1] };
-            put(memory, at + 16 * i, buffer, words);
+            put(memory, at + 16 * i, &self.for_device(buffer), words);
         }
         let len = 16 * buffers.len() as u32;
         Buffer { address: GUEST + at as u64, len, write: false }
@@ -133,7 +142,14 @@ impl DriverRing {
     }
 
     fn table_or(&self, memory: &Memory, buffers: &[Buffer], id: u16, table: bool) -> Vec<Buffer> {
-        if table { vec![self.table(memory, buffers, id)] } else { buffers.to_vec() }
+        let outer = if table { vec![self.table(memory, buffers, id)] } else { buffers.to_vec() };
+        outer.iter().map(|buffer| self.for_device(buffer)).collect()
+    }
+
+    /// A buffer as the device is told of it.
+    fn for_device(&self, buffer: &Buffer) -> Buffer {
+        let address = self.iova.map_or(buffer.address, |iova| buffer.address - GUEST + iova);
+        Buffer { address, ..*buffer }
     }
 
     fn add_packed(&mut self, memory: &Memory, buffers: &[Buffer], table: bool) {

@@ -67,12 +67,23 @@ pub(crate) struct Options {
     /// Seconds between lines of rates; 0 for none.
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
     stats_period: Duration,
+    /// What ports may leave undone for each other: checksums and segmentation.
+    #[arg(long, value_enum, default_value = "none")]
+    offloads: Offloads,
     /// What an lcore does when there is nothing to do.
     #[arg(long, value_enum, default_value = "pause")]
     idle: IdleChoice,
     /// Print one JSON object as the last line, and no rates.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Offloads {
+    /// Nothing: every frame is as a wire would carry it.
+    None,
+    /// All that every port can both take and pass on.
+    Pass,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

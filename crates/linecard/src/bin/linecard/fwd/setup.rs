@@ -1,9 +1,9 @@
 //! From drivers to running ports and the streams between them. If anything fails, what was started
 //! is stopped and closed again as it is dropped.
 
-use super::Options;
 use super::lcore::Stream;
 use super::modes::{Context, Mode};
+use super::{Offloads, Options};
 use crate::port::OpenError;
 use linecard::eal::lcore::{Lcore, LcoreMap};
 use linecard::eal::mem::IovaMode;
@@ -11,7 +11,7 @@ use linecard::mbuf::{Burst, DATA_ROOM, MbufPool};
 use linecard::mempool::Needs;
 use linecard::pmd::{
     Configured, Driver, Error, Opened, Port, PortConfig, PortInfo, Queues, RssConfig, RxOffloads,
-    Started,
+    Started, TxOffloads,
 };
 
 /// An lcore and its streams.
@@ -37,9 +37,10 @@ pub(crate) fn start(
     check_queues(options)?;
     ports.iter().try_for_each(|port| check_limits(options, port.info()))?;
     let pool = pool(options, &ports, map)?;
+    let passed = passed(options, &ports);
     let mut configured = Vec::new();
     for (i, port) in ports.into_iter().enumerate() {
-        configured.push(configure(options, port, &pool, i)?);
+        configured.push(configure(options, port, &pool, i, passed)?);
     }
     let (mut started, mut queues) = (Vec::new(), Vec::new());
     for port in configured {
@@ -83,12 +84,30 @@ fn check_limits(options: &Options, info: &PortInfo) -> Result<(), Error> {
     Ok(())
 }
 
+/// What frames may have undone on their way: what every port can give so, and every port take.
+fn passed(options: &Options, ports: &[Port<Opened>]) -> (RxOffloads, TxOffloads) {
+    let sums = TxOffloads::TCP_CHECKSUM | TxOffloads::UDP_CHECKSUM;
+    let cut = TxOffloads::TCP_SEGMENTATION | TxOffloads::UDP_SEGMENTATION;
+    let cut = cut | TxOffloads::IP_CHECKSUM | TxOffloads::MULTI_SEGMENT;
+    let every = |rx: RxOffloads, tx: TxOffloads| {
+        let can = ports.iter().map(|port| &port.info().capabilities);
+        can.into_iter().all(|can| can.rx_offloads.contains(rx) && can.tx_offloads.contains(tx))
+    };
+    let (checksum, large) = (RxOffloads::L4_CHECKSUM, RxOffloads::L4_CHECKSUM | RxOffloads::LRO);
+    match options.offloads {
+        Offloads::Pass if every(large | RxOffloads::SCATTER, sums | cut) => (large, sums | cut),
+        Offloads::Pass if every(checksum, sums) => (checksum, sums),
+        _ => (RxOffloads::empty(), TxOffloads::empty()),
+    }
+}
+
 /// What a port is asked for; a port that cannot hold a frame in a buffer scatters it if it can.
 fn configure(
     options: &Options,
     port: Port<Opened>,
     pool: &MbufPool,
     number: usize,
+    passed: (RxOffloads, TxOffloads),
 ) -> Result<Port<Configured>, OpenError> {
     let mut config = PortConfig::new(pool)
         .rx_queues(options.rxq)
@@ -104,7 +123,7 @@ fn configure(
         config = config.mtu(mtu);
     }
     let can = port.info().capabilities.rx_offloads;
-    config = config.rx_offloads(can & RxOffloads::SCATTER);
+    config = config.rx_offloads(can & RxOffloads::SCATTER | passed.0).tx_offloads(passed.1);
     if let Some(rss) = port.info().capabilities.rss.as_ref().filter(|_| options.rxq > 1) {
         config = config.rss(RssConfig::over(rss.types));
     }
