@@ -126,9 +126,23 @@ impl DmaMemory {
     ///
     /// As [`Request::map`] and [`Dma::map`].
     pub unsafe fn new(dma: &dyn Dma, request: Request) -> Result<Self, DeviceError> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::at(dma, request, Place::Native) }
+    }
+
+    /// As [`new`](Self::new), at a place of the device's address space.
+    ///
+    /// # Safety
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub unsafe fn at(dma: &dyn Dma, request: Request, place: Place) -> Result<Self, DeviceError> {
         let segment = request.map()?;
         // SAFETY: the caller's promise; the segment goes after the mapping.
-        let mapping = unsafe { dma.map(&segment, Place::Native) }?;
+        let mapping = unsafe { dma.map(&segment, place) }?;
         Ok(Self { mapping, segment })
     }
 

@@ -12,6 +12,31 @@
 //! | [`Device::dma`] | [`Dma`]: makes memory known to the device, [`Mapping`]: what it is called there | no |
 //! | [`Device::interrupts`] | [`Interrupts`]: vectors as descriptors to sleep on, [`Vector`] | no |
 //!
+//! ```no_run
+//! use linecard_eal::device::{DmaMemory, InterruptKind, ReadOnly, ReadWrite, Reg};
+//! use linecard_eal::{mem::Request, pci};
+//!
+//! const STATUS: Reg<u32, ReadOnly> = Reg::at(0x8);
+//! const TAIL: Reg<u32, ReadWrite> = Reg::at(0x6018);
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = pci::open("0000:03:00.0".parse()?)?;
+//! let bar = device.bar(0)?;
+//! bar.at_least(0x8000)?; // a device with a smaller BAR is an error, and not a panic below
+//! println!("{:#x}", bar.read(STATUS));
+//!
+//! // SAFETY: the device is stopped before this is dropped.
+//! let ring = unsafe { DmaMemory::new(&*device.dma(), Request::new(1 << 16)) }?;
+//! println!("{:?}", ring.contiguous(0, 1 << 12));
+//! let vectors = device.interrupts().enable(InterruptKind::MsiX, 1)?;
+//! device.config().enable_bus_master()?;
+//! let doorbell = bar.bind(TAIL)?;
+//! doorbell.write(1);
+//! println!("{}", vectors[0].take()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Who goes first
 //!
 //! 1. The driver stops the device's queues, then drops their rings and buffers.
@@ -26,7 +51,7 @@
 //!
 //! A device that is pulled, or whose link is down, reads as all ones. Some registers may hold all
 //! ones by right, so a driver that reads such a value asks [`Device::is_gone`], which looks at the
-//! vendor id, which never is. From then on the device is [`State::Removed`] for good: reads give
+//! ids and the class, which never are. From then on the device is [`State::Removed`] for good: reads give
 //! all ones, writes go nowhere, and nothing crashes.
 
 mod access;

@@ -20,8 +20,9 @@ pub enum State {
 #[derive(Debug, Default)]
 pub struct Presence(AtomicU8);
 
-/// The vendor id of no device.
-const NOBODY: u16 = 0xffff;
+/// Where the header has vendor and device, and class and revision.
+const IDS: u16 = 0;
+const CLASS: u16 = 8;
 
 impl Presence {
     /// A device that is there.
@@ -45,9 +46,11 @@ impl Presence {
         self.0.fetch_max(to as u8, Ordering::Relaxed);
     }
 
-    /// Whether the device is gone: asks its vendor id, unless it is known.
+    /// Whether the device is gone: asks for its ids and its class, unless it is known. A virtual
+    /// function's ids may be all ones by right, its class is not.
     pub fn is_gone(&self, config: &dyn ConfigSpace) -> bool {
-        if self.state() != State::Removed && config.read16(0).unwrap_or(NOBODY) == NOBODY {
+        let is_void = |offset| config.read32(offset).unwrap_or(u32::MAX) == u32::MAX;
+        if self.state() != State::Removed && is_void(IDS) && is_void(CLASS) {
             self.worsen(State::Removed);
         }
         self.state() == State::Removed

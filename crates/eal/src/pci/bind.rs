@@ -66,14 +66,21 @@ pub fn bind(address: Address, driver: &str, in_use: InUse) -> Result<Bound, PciE
     Binder::host().bind(address, driver, in_use)
 }
 
-/// Takes a function from a user-space driver and gives it to the one of the kernel that wants it by
-/// its ids; says which one did. `None` if none does.
+/// Takes a function from a driver for user space and gives it to the one of the kernel that wants it
+/// by its ids; says which one did. `None` if none does. A function that a kernel driver drives stays
+/// as it is.
 ///
 /// # Errors
 ///
 /// [`PciError::Absent`]; [`PciError::Bind`] if the kernel refuses.
 pub fn unbind(address: Address) -> Result<Option<String>, PciError> {
     Binder::host().unbind(address)
+}
+
+/// Whether a driver only holds a function for others: `vfio-pci` and its variants, the UIO drivers,
+/// `pci-stub`.
+fn is_for_user_space(driver: &str) -> bool {
+    ["vfio", "uio", "stub"].iter().any(|part| driver.contains(part))
 }
 
 /// Writes a kernel's control file. In tests, what the kernel would then do.
@@ -165,8 +172,10 @@ impl<K: Kernel> Binder<K> {
             aftermath: self.standing(address),
         };
         self.set_override(address, "").map_err(failed)?;
-        if let Some(driver) = &function.driver {
-            self.release(address, driver).map_err(failed)?;
+        match function.driver {
+            Some(driver) if !is_for_user_space(&driver) => return Ok(Some(driver)),
+            Some(driver) => self.release(address, &driver).map_err(failed)?,
+            None => {}
         }
         self.probe(address).map_err(failed)?;
         Ok(self.driver(address))

@@ -142,6 +142,15 @@ fn unbinding_gives_it_to_the_driver_that_wants_its_ids() {
 }
 
 #[test]
+fn unbinding_leaves_a_kernel_driver_alone() {
+    let machine = Machine::new();
+    let address = machine.add(ONE);
+    let binder = binder(&machine, &[]);
+    assert_eq!(binder.unbind(address).unwrap().as_deref(), Some("ixgbe"));
+    assert_eq!(*binder.kernel.writes.borrow(), ["driver_override "]);
+}
+
+#[test]
 fn binding_to_the_driver_that_it_has_changes_nothing() {
     let machine = Machine::new();
     let address = machine.add(ONE);

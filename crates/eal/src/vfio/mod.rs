@@ -38,7 +38,9 @@
 
 mod backend;
 mod caps;
+mod container;
 mod device;
+mod iommufd;
 mod iova;
 mod irq;
 mod space;

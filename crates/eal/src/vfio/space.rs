@@ -3,8 +3,10 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::backend::{Api, Backend, Container, Iommufd, cdev};
+use super::backend::{Api, Backend};
+use super::container::Container;
 use super::device::VfioDevice;
+use super::iommufd::{Iommufd, cdev};
 use super::iova::IovaSpace;
 use crate::Root;
 use crate::device::{DeviceError, Dma, DmaLimits, Mapping, Place};
