@@ -4,5 +4,6 @@ pub mod acl;
 pub mod exact;
 pub mod memory;
 pub mod quiesce;
+pub mod rules;
 pub mod simd;
 mod sync;
