@@ -9,6 +9,7 @@ mod dpdk;
 mod forward;
 mod pair;
 mod report;
+mod virtio;
 mod wire;
 
 use anyhow::{Context, Result, ensure};
@@ -50,13 +51,22 @@ enum Area {
     Tap,
     /// Classification: exact match, longest prefix, wildcard (`--case exact`, `lpm` or `acl` for one)
     Classify,
+    /// virtio-user to vhost-user and back, over every kind of ring
+    Virtio,
     /// All of them
     All,
 }
 
 impl Area {
-    const EACH: [Self; 6] =
-        [Self::Ring, Self::Mempool, Self::Fwd, Self::Afpacket, Self::Tap, Self::Classify];
+    const EACH: [Self; 7] = [
+        Self::Ring,
+        Self::Mempool,
+        Self::Fwd,
+        Self::Afpacket,
+        Self::Tap,
+        Self::Classify,
+        Self::Virtio,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -66,6 +76,7 @@ impl Area {
             Self::Afpacket => "afpacket",
             Self::Tap => "tap",
             Self::Classify => "classify",
+            Self::Virtio => "virtio",
             Self::All => "all",
         }
     }
@@ -79,6 +90,7 @@ impl Area {
             Self::Fwd => vec![Box::new(forward::Forward::new(seconds(3.0))?)],
             Self::Afpacket => vec![Box::new(wire::Wire::af_packet(seconds(2.0))?)],
             Self::Classify => classify::contests(compare.seconds, case)?,
+            Self::Virtio => virtio::contests(seconds(1.0), case)?,
             Self::Tap | Self::All => vec![Box::new(wire::Wire::tap(seconds(2.0))?)],
         })
     }

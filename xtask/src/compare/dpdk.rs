@@ -120,11 +120,22 @@ impl Testpmd {
         vdevs: &[String],
         own: &[&str],
     ) -> Result<Self> {
+        let eal = [&["--lcores", lcores], memory()].concat();
+        Self::start_with(mode, prefix, &eal, vdevs, own)
+    }
+
+    /// As [`start`](Self::start), with all of EAL's options but those about devices.
+    pub(super) fn start_with(
+        mode: Mode,
+        prefix: &[&str],
+        eal: &[&str],
+        vdevs: &[String],
+        own: &[&str],
+    ) -> Result<Self> {
         // Into a pipe it prints in large blocks, unless it is told not to.
         let words = [prefix, &["stdbuf", "--output=L", "dpdk-testpmd"]].concat();
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(["--lcores", lcores, "--no-pci", "--no-telemetry"]);
-        command.args(memory());
+        command.args(&words[1..]).args(["--no-pci", "--no-telemetry"]).args(eal);
         command.args(vdevs.iter().flat_map(|vdev| ["--vdev", vdev]));
         command.args(["--", "--nb-cores=1"]).args(mode.option()).args(own);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -144,6 +155,14 @@ impl Testpmd {
         writeln!(stdin, "{command}").context("dpdk-testpmd has ended")?;
         self.wait_for(PROMPT, before.matches(PROMPT).count() + 1)?;
         Ok(self.text()[before.len()..].to_owned())
+    }
+
+    /// Has one that runs alone end by itself, and returns all that it printed: its counters last.
+    pub(super) fn finish(mut self) -> Result<String> {
+        let stdin = self.child.stdin.as_mut().context("dpdk-testpmd has no standard input")?;
+        writeln!(stdin).context("dpdk-testpmd has ended")?;
+        self.wait_for("Bye...", 1)?;
+        Ok(self.text())
     }
 
     fn text(&self) -> String {

@@ -51,6 +51,11 @@ pub(super) struct Program {
 }
 
 impl Program {
+    /// Where it is.
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// A program of `linecard-benches`, built now.
     pub(super) fn ours(name: &str, arguments: &[&str]) -> Result<Self> {
         let what =
