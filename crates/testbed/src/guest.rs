@@ -75,6 +75,28 @@ pub fn is_counting_instructions() -> bool {
     std::env::var("LINECARD_ICOUNT").as_deref() == Ok("1")
 }
 
+/// What `work` takes: instructions where the guest counts them, ticks of the TSC elsewhere, those
+/// around it included. A timer of the guest's kernel may come between, so the least of several
+/// is the figure.
+#[cfg(target_arch = "x86_64")]
+pub fn ticks<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = now();
+    // Else work whose result nobody wants would not be done, or be done later.
+    let done = std::hint::black_box(work());
+    (done, now() - before)
+}
+
+/// The TSC, once all before it is done.
+#[cfg(target_arch = "x86_64")]
+fn now() -> u64 {
+    use std::arch::x86_64::{_mm_lfence, _rdtsc};
+    // SAFETY: every x86-64 processor has SSE2 and the TSC, and Linux lets programs read it.
+    unsafe {
+        _mm_lfence();
+        _rdtsc()
+    }
+}
+
 /// Loads a module that the file's head names under `modules` or `carried`, and what it needs.
 ///
 /// # Errors

@@ -28,6 +28,23 @@ fn ticks_of(rounds: u64) -> u64 {
 
 #[test]
 #[ignore = "guest level: cargo xtask test guest"]
+fn the_same_work_takes_the_same_number_of_instructions() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let numbers: Vec<u64> = (0..1000).collect();
+    let least = || {
+        let sum = || std::hint::black_box(&numbers).iter().fold(0, |sum: u64, n| sum ^ n);
+        (0..8).map(|_| guest::ticks(sum).1).min().expect("eight of them")
+    };
+    let first = least();
+    // An addition of two numbers and the loop around it, more or less unrolled.
+    assert!((500..20_000).contains(&first), "{first}");
+    assert_eq!(least(), first);
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
 fn a_tick_of_the_tsc_is_an_instruction() {
     if !needs(&[Need::Guest]) {
         return;
