@@ -223,6 +223,7 @@ impl Device {
 
     /// Makes the journal empty, and gives what was in it.
     pub fn take_journal(&mut self) -> Journal {
-        std::mem::take(&mut self.journal)
+        let empty = self.journal.empty();
+        std::mem::replace(&mut self.journal, empty)
     }
 }

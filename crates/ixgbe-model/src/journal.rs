@@ -54,6 +54,11 @@ impl Journal {
         self.recording = true;
     }
 
+    /// One with nothing in it, that records as this does.
+    pub(crate) fn empty(&self) -> Self {
+        Self { recording: self.recording, ..Self::default() }
+    }
+
     pub(crate) fn fault(&mut self, fault: DmaFault) {
         if self.dma_faults.len() < WRITES {
             self.dma_faults.push(fault);

@@ -2,10 +2,10 @@
 //!
 //! guest: iommu=none, nodes=1, cpus=2, memory=1024, hugepages=128, limit=200
 //! guest: carried=uio_pci_generic, programs=dpdk-testpmd
-//! guest: qtest=unix:{run}/qtest,server=on,wait=off, qtest-log=none
+//! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
-//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
+//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
 
 #[path = "guest_dpdk/testpmd.rs"]
 mod testpmd;

@@ -3,10 +3,10 @@
 //!
 //! guest: iommu=intel, nodes=1, cpus=2, memory=768, hugepages=0, limit=200
 //! guest: modules=ixgbe, programs=ethtool+ip+ping+iperf3
-//! guest: qtest=unix:{run}/qtest,server=on,wait=off, qtest-log=none
+//! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
-//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --iommu --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
+//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --iommu --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
 
 #[path = "guest_linux/stage.rs"]
 #[expect(dead_code, reason = "this file needs a part of the stage only")]

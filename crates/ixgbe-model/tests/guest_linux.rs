@@ -2,10 +2,10 @@
 //!
 //! guest: iommu=none, nodes=1, cpus=2, memory=768, hugepages=0, limit=300
 //! guest: modules=ixgbe+8021q, programs=ethtool+ip+ping+iperf3
-//! guest: qtest=unix:{run}/qtest,server=on,wait=off, qtest-log=none
+//! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
-//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
+//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
 
 #[path = "guest_linux/stage.rs"]
 mod stage;

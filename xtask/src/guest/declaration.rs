@@ -113,7 +113,7 @@ impl Default for Declaration {
 }
 
 /// Options of QEMU that a declaration may use as keys.
-const OPTIONS: &[&str] = &["device", "netdev", "chardev", "object", "qtest", "qtest-log", "global"];
+const OPTIONS: &[&str] = &["device", "netdev", "chardev", "object", "qtest", "global"];
 
 /// The other keys, for the message about one that is unknown.
 const KEYS: &str = "iommu, icount, profile, nodes, cpus, memory, hugepages, limit, modules, carried, \

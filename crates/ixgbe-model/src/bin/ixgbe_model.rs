@@ -4,12 +4,16 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
-use linecard_ixgbe_model::Identity;
 use linecard_ixgbe_model::front::qemu::{QemuCard, Seat, TestSocket, Translation};
 use linecard_ixgbe_model::wire::{Plug, cable, tap, unplugged};
+use linecard_ixgbe_model::{Identity, Journal};
+
+/// How long a card waits for something to do before it looks around.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An Intel 82599 in software
 #[derive(Debug, Parser)]
@@ -39,9 +43,25 @@ struct Qemu {
     /// The guest has intel-iommu
     #[arg(long)]
     iommu: bool,
+    /// End with a failure at the first access to memory that is refused
+    #[arg(long)]
+    strict: bool,
     /// What the cards are wired to: `none`, `cable` (cards in pairs), `tap:NAME`
     #[arg(long, default_value = "none")]
     wire: String,
+}
+
+/// What to do when an access to memory is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnFault {
+    Tell,
+    End,
+}
+
+impl Qemu {
+    fn on_fault(&self) -> OnFault {
+        if self.strict { OnFault::End } else { OnFault::Tell }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +90,7 @@ fn serve_guest(arguments: &Qemu) -> Result<()> {
     let threads: Result<Vec<_>> = pairs
         .map(|(index, (card, plug))| {
             let seat = seat(arguments, test_socket.clone(), *card);
-            start(&seat, index, *card, plug)
+            start(&seat, index, *card, plug, arguments.on_fault())
         })
         .collect();
     for thread in threads? {
@@ -84,14 +104,41 @@ fn seat(arguments: &Qemu, test_socket: TestSocket, card: Card) -> Seat {
     Seat { test_socket, bus: arguments.bus, slot: card.slot, translation }
 }
 
-fn start(seat: &Seat, index: usize, card: Card, plug: Plug) -> Result<JoinHandle<Result<()>>> {
+fn start(
+    seat: &Seat,
+    index: usize,
+    card: Card,
+    plug: Plug,
+    on_fault: OnFault,
+) -> Result<JoinHandle<Result<()>>> {
     // SAFETY: the number was given to us on the command line as a socket that was made for us; no
     // one else in this process has it.
     let socket = unsafe { OwnedFd::from_raw_fd(card.socket) };
     let mut identity = Identity::default();
     identity.mac[5] = index as u8 + 1;
     let mut card = QemuCard::new(UnixStream::from(socket), seat, identity, plug)?;
-    Ok(std::thread::spawn(move || card.serve().context("the link to QEMU is broken")))
+    let slot = seat.slot;
+    Ok(std::thread::spawn(move || {
+        while card.serve_once(PATIENCE).context("the link to QEMU is broken")? {
+            let journal = card.device().take_journal();
+            tell(slot, &journal);
+            if on_fault == OnFault::End && !journal.dma_faults.is_empty() {
+                std::process::exit(1);
+            }
+        }
+        Ok(())
+    }))
+}
+
+/// What a driver did wrong.
+#[expect(clippy::print_stderr, reason = "a program talks to its user")]
+fn tell(slot: u8, journal: &Journal) {
+    for fault in &journal.dma_faults {
+        eprintln!("card {slot}: DMA fault: {fault}");
+    }
+    for (breach, count) in &journal.breaches {
+        eprintln!("card {slot}: {breach:?}, {count} times");
+    }
 }
 
 fn plugs(wire: &str, cards: usize) -> Result<Vec<Plug>> {

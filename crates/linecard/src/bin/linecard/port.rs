@@ -4,7 +4,7 @@ use linecard::eal::pci;
 use linecard::ixgbe::{self, IxgbeOptions, IxgbePort};
 use linecard::kernel::{AfPacketOptions, AfPacketPort, Fanout, TapOptions, TapPort};
 use linecard::net::MacAddr;
-use linecard::pmd::Driver;
+use linecard::pmd::{Driver, Promiscuous};
 use linecard::soft::{
     Frames, NullOptions, NullPort, Pace, PcapOptions, PcapPort, Repeat, RingOptions, RingPort,
 };
@@ -282,7 +282,12 @@ fn open_pci(spec: &Spec, name: &str) -> Result<Box<dyn Driver>, OpenError> {
     let address = address.ok_or_else(|| format!("{name}: which device? Wanted {wanted}"))?;
     let device = pci::open(address)?;
     match ixgbe::family(device.identity()) {
-        Some(_) => Ok(Box::new(IxgbePort::open(device, IxgbeOptions::new().name(name))?)),
+        Some(_) => {
+            let mut port = IxgbePort::open(device, IxgbeOptions::new().name(name))?;
+            // A forwarder takes frames that are for others.
+            port.set_promiscuous(Promiscuous::On)?;
+            Ok(Box::new(port))
+        }
         None => {
             let ids = device.identity();
             Err(format!(
