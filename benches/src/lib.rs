@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "rows on standard output are what the programs are for")]
 
 pub mod exact;
+pub mod routes;
 
 use clap::Parser;
 use std::sync::atomic::{AtomicU32, Ordering};

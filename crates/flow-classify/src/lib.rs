@@ -5,5 +5,6 @@ pub mod exact;
 pub mod memory;
 pub mod quiesce;
 pub mod rules;
+pub mod lpm;
 pub mod simd;
 mod sync;

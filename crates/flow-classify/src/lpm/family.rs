@@ -1,0 +1,70 @@
+//! What the two families of addresses have in common, for the table that is generic over them.
+
+use super::NextHop;
+use super::prefix::Address;
+use super::rib::Rib;
+use super::store::{Shared, Store};
+use super::table::Table;
+use crate::simd::Simd;
+use std::sync::Arc;
+
+/// The part of a table that readers read, and how the writer keeps it up.
+pub trait Compiled: std::fmt::Debug + Send {
+    /// What it looks up.
+    type Addr: Address;
+
+    /// More routes could need more cells than there are numbers for.
+    const MOST_ROUTES: usize;
+
+    /// The levels that there is code for.
+    const CODE: &'static [Simd];
+
+    fn new() -> Self;
+
+    fn store(&self) -> &Store;
+
+    fn store_mut(&mut self) -> &mut Store;
+
+    /// What readers share with it.
+    fn shared(&self) -> &Arc<Shared> {
+        self.store().shared()
+    }
+
+    /// Makes every address of a prefix say what the routes of `rib` say, in which this prefix was the
+    /// last to change.
+    fn paint(
+        &mut self,
+        rib: &Rib<<Self::Addr as Address>::Bits>,
+        prefix: (<Self::Addr as Address>::Bits, u8),
+    );
+
+    /// The code of a level; it must only be called where the processor has that level.
+    fn kernels(simd: Simd) -> Kernels<Self::Addr>;
+}
+
+/// Looks one address up.
+///
+/// # Safety
+/// The processor has the level of the kernel, and the caller is pinned since before it got the table.
+pub type Single<A> = unsafe fn(&Table, A) -> Option<NextHop>;
+
+/// Looks many addresses up, as many as there are, into as many places.
+///
+/// # Safety
+/// As for [`Single`]; and both slices are of one length.
+pub type Bulk<A> = unsafe fn(&Table, &[A], &mut [Option<NextHop>]);
+
+/// The code of one level.
+#[derive(Debug)]
+pub struct Kernels<A> {
+    pub single: Single<A>,
+    pub bulk: Bulk<A>,
+}
+
+impl<A> Clone for Kernels<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Kernels<A> {}

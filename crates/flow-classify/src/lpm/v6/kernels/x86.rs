@@ -1,0 +1,80 @@
+//! Searching a bucket by comparing all its keys at once.
+
+use super::{find, find_all};
+use crate::lpm::NextHop;
+use crate::lpm::family::Kernels;
+use crate::lpm::table::Table;
+use core::arch::x86_64::*;
+use core::net::Ipv6Addr;
+
+pub(super) const AVX2: Kernels<Ipv6Addr> = Kernels { single: single_avx2, bulk: bulk_avx2 };
+
+pub(super) const AVX512: Kernels<Ipv6Addr> = Kernels { single: single_avx512, bulk: bulk_avx512 };
+
+/// # Safety
+/// As for [`super::Search`], with AVX2.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+#[inline]
+unsafe fn search_avx2(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
+    let key = _mm256_set1_epi32(key.cast_signed());
+    let mut count = 0;
+    for eight in (at..at + runs).step_by(8) {
+        // SAFETY: eight keys of the bucket, which do not change while we are pinned.
+        let keys = unsafe { _mm256_loadu_si256(table.first_cell().add(eight as usize).cast()) };
+        // The larger of both is the key: it is not below.
+        let not_above = _mm256_cmpeq_epi32(_mm256_max_epu32(keys, key), key);
+        count += _mm256_movemask_ps(_mm256_castsi256_ps(not_above)).count_ones();
+    }
+    count
+}
+
+/// # Safety
+/// As for [`super::Search`], with AVX-512.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
+#[inline]
+unsafe fn search_avx512(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
+    let key = _mm512_set1_epi32(key.cast_signed());
+    // SAFETY: a line of the bucket, whose blocks are of whole lines and begin with one; it does not
+    // change while we are pinned.
+    let low = unsafe { _mm512_load_si512(table.first_cell().add(at as usize).cast()) };
+    let of_bucket = ((1_u64 << runs) - 1) as u32;
+    let mut not_above = u32::from(_mm512_cmple_epu32_mask(low, key));
+    if runs > 16 {
+        // SAFETY: as above: the second of the four lines of a large bucket.
+        let high = unsafe { _mm512_load_si512(table.first_cell().add(at as usize + 16).cast()) };
+        not_above |= u32::from(_mm512_cmple_epu32_mask(high, key)) << 16;
+    }
+    (not_above & of_bucket).count_ones()
+}
+
+/// # Safety
+/// As for [`crate::lpm::family::Single`].
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+unsafe fn single_avx2(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
+    // SAFETY: the caller's promise.
+    unsafe { find(table, addr, search_avx2) }
+}
+
+/// # Safety
+/// As for [`crate::lpm::family::Bulk`].
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+unsafe fn bulk_avx2(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
+    // SAFETY: the caller's promise.
+    unsafe { find_all(table, addrs, found, search_avx2) }
+}
+
+/// # Safety
+/// As for [`crate::lpm::family::Single`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
+unsafe fn single_avx512(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
+    // SAFETY: the caller's promise.
+    unsafe { find(table, addr, search_avx512) }
+}
+
+/// # Safety
+/// As for [`crate::lpm::family::Bulk`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
+unsafe fn bulk_avx512(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
+    // SAFETY: the caller's promise.
+    unsafe { find_all(table, addrs, found, search_avx512) }
+}
