@@ -13,6 +13,7 @@
  *   every 64th route with another next hop; delete: those again, and added back.
  *   Of rte_lpm alone, for IPv6 of rte_lpm6.
  */
+#define ALLOW_EXPERIMENTAL_API /* rte_vect_set_max_simd_bitwidth */
 #include <inttypes.h>
 
 #include <rte_fib.h>

@@ -61,12 +61,22 @@ fn write<A: Routable>(routes: &mut Routes<A>, prefixes: &[Prefix<A>], more: &[Pr
             }
         }
         match turn % 64 {
-            0 => more.iter().for_each(|it| drop(routes.insert(*it, hop(turn)).unwrap())),
-            32 => more.iter().for_each(|it| drop(routes.remove(*it))),
+            1 => more.iter().for_each(|it| assert!(routes.insert(*it, hop(turn)).is_ok())),
+            32 => more.iter().for_each(|it| assert!(routes.remove(*it).is_some())),
             _ => {}
         }
     }
     turn
+}
+
+/// Stops the readers, also when the writer fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        // Relaxed: see `read`.
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn readers_see_only_what_was_there<A: Routable + Send + Sync>(texts: &[&str], more: &[Prefix<A>]) {
@@ -74,14 +84,13 @@ fn readers_see_only_what_was_there<A: Routable + Send + Sync>(texts: &[&str], mo
     let mut routes = Routes::new();
     routes.insert(prefixes[0], hops(0, 0)).unwrap();
     let stop = AtomicBool::new(false);
+    let reader = routes.reader();
     thread::scope(|scope| {
-        let reader = routes.reader();
         let read = || scope.spawn(|| read(&reader, &prefixes, &stop));
         let readers: Vec<_> = (0..READERS).map(|_| read()).collect();
-        let turns = write(&mut routes, &prefixes, more);
-        // Relaxed: see `read`.
-        stop.store(true, Ordering::Relaxed);
-        assert!(turns > 0);
+        let running = Stop(&stop);
+        assert!(write(&mut routes, &prefixes, more) > 0);
+        drop(running);
         for reader in readers {
             reader.join().unwrap();
         }
@@ -91,8 +100,17 @@ fn readers_see_only_what_was_there<A: Routable + Send + Sync>(texts: &[&str], mo
 #[test]
 fn ipv4_readers_see_only_what_was_there() {
     let texts = [
-        "10.0.0.0/8", "10.0.0.0/9", "10.1.0.0/16", "10.1.0.0/19", "10.1.0.0/20", "10.1.2.0/24",
-        "10.1.2.0/25", "10.1.2.3/32", "10.1.2.4/30", "10.1.3.0/24", "10.255.255.255/32",
+        "10.0.0.0/8",
+        "10.0.0.0/9",
+        "10.1.0.0/16",
+        "10.1.0.0/19",
+        "10.1.0.0/20",
+        "10.1.2.0/24",
+        "10.1.2.0/25",
+        "10.1.2.3/32",
+        "10.1.2.4/30",
+        "10.1.3.0/24",
+        "10.255.255.255/32",
     ];
     let more = |i: u32| Prefix::host(Ipv4Addr::from_bits(172 << 24 | i << 8));
     readers_see_only_what_was_there(&texts, &(0..2000).map(more).collect::<Vec<_>>());
@@ -101,10 +119,19 @@ fn ipv4_readers_see_only_what_was_there() {
 #[test]
 fn ipv6_readers_see_only_what_was_there() {
     let texts = [
-        "2000::/3", "2001::/16", "2001:db8::/32", "2001:db8::/33", "2001:db8::/48",
-        "2001:db8::/64", "2001:db8::1/128", "2001:db8:1::/48", "2001:db8:1:2::/64", "2a00::/12",
+        "2000::/3",
+        "2001::/16",
+        "2001:db8::/32",
+        "2001:db8::/33",
+        "2001:db8::/48",
+        "2001:db8::/64",
+        "2001:db8::1/128",
+        "2001:db8:1::/48",
+        "2001:db8:1:2::/64",
+        "2a00::/12",
     ];
-    let more = |i: u128| Prefix::containing(Ipv6Addr::from_bits(0xfc00 << 112 | i << 84), 48).unwrap();
+    let more =
+        |i: u128| Prefix::containing(Ipv6Addr::from_bits(0xfc00 << 112 | i << 84), 48).unwrap();
     readers_see_only_what_was_there(&texts, &(0..2000).map(more).collect::<Vec<_>>());
 }
 
@@ -115,7 +142,7 @@ fn memory_returns<A: Routable>(stays: &str, goes: impl Fn(u32) -> Prefix<A>) {
     let stays: Prefix<A> = stays.parse().unwrap();
     routes.insert(stays, hop(1)).unwrap();
     let before = routes.memory();
-    (0..30_000).for_each(|i| drop(routes.insert(goes(i), hop(i)).unwrap()));
+    (0..30_000).for_each(|i| assert_eq!(routes.insert(goes(i), hop(i)), Ok(None)));
     let full = routes.memory();
     assert!(full.table > before.table, "{before:?} {full:?}");
     (0..30_000).for_each(|i| assert_eq!(routes.remove(goes(i)), Some(hop(i))));

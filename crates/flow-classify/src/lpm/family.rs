@@ -38,6 +38,9 @@ pub trait Compiled: std::fmt::Debug + Send {
         prefix: (<Self::Addr as Address>::Bits, u8),
     );
 
+    /// Makes the table anew if that frees much of its memory.
+    fn condense(&mut self, rib: &Rib<<Self::Addr as Address>::Bits>);
+
     /// The code of a level; it must only be called where the processor has that level.
     fn kernels(simd: Simd) -> Kernels<Self::Addr>;
 }
@@ -46,19 +49,19 @@ pub trait Compiled: std::fmt::Debug + Send {
 ///
 /// # Safety
 /// The processor has the level of the kernel, and the caller is pinned since before it got the table.
-pub type Single<A> = unsafe fn(&Table, A) -> Option<NextHop>;
+pub(super) type Single<A> = unsafe fn(&Table, A) -> Option<NextHop>;
 
 /// Looks many addresses up, as many as there are, into as many places.
 ///
 /// # Safety
 /// As for [`Single`]; and both slices are of one length.
-pub type Bulk<A> = unsafe fn(&Table, &[A], &mut [Option<NextHop>]);
+pub(super) type Bulk<A> = unsafe fn(&Table, &[A], &mut [Option<NextHop>]);
 
 /// The code of one level.
 #[derive(Debug)]
 pub struct Kernels<A> {
-    pub single: Single<A>,
-    pub bulk: Bulk<A>,
+    pub(super) single: Single<A>,
+    pub(super) bulk: Bulk<A>,
 }
 
 impl<A> Clone for Kernels<A> {

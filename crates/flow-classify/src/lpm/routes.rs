@@ -135,6 +135,7 @@ impl<A: Routable> Routes<A> {
     /// Frees at once what no reader can see any more, which changes otherwise do as they go.
     pub fn reclaim(&mut self) {
         self.compiled.store_mut().reclaim_all();
+        self.compiled.condense(&self.rib);
     }
 
     /// Which code readers take, and why.

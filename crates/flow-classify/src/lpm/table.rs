@@ -21,7 +21,7 @@ pub(super) const LINE: u32 = 16;
 struct Line([AtomicU32; LINE as usize]);
 
 #[derive(Debug)]
-pub struct Table {
+pub(super) struct Table {
     root: Box<[AtomicU64]>,
     lines: Box<[Line]>,
 }

@@ -26,8 +26,8 @@ const SLOT_LEN: u8 = 24;
 /// Words of the root.
 const WORDS: usize = 1 << WORD_LEN;
 
-/// Prefixes that are shorter are painted in parts of this many bits.
-const PART_LEN: u8 = 8;
+/// Prefixes that are shorter are painted in parts of at least this many bits.
+const PART_LEN: u8 = 14;
 
 /// The slots that one prefix covers, being painted; kept to be used again.
 #[derive(Debug, Default)]
@@ -71,9 +71,12 @@ impl Compiled for Compiled4 {
         match len {
             25.. => self.paint_in_slot(rib, key),
             PART_LEN..=24 => self.paint_slots(rib, key, len),
-            _ => (0..1 << (PART_LEN - len))
-                .for_each(|i: u32| self.paint_slots(rib, key | i << 24, PART_LEN)),
+            _ => self.paint_wide(rib, key, len),
         }
+        self.condense(rib);
+    }
+
+    fn condense(&mut self, rib: &Rib<u32>) {
         if self.store.is_wasteful() || self.shared.is_wasteful(rib.len()) {
             self.repaint(rib);
         }
@@ -89,8 +92,30 @@ impl Compiled4 {
     fn repaint(&mut self, rib: &Rib<u32>) {
         self.store.stage(WORDS, 0);
         self.shared = SharedCells::default();
-        (0..=255_u32).for_each(|part| self.paint_slots(rib, part << 24, PART_LEN));
+        self.paint_wide(rib, 0, 0);
         self.store.show();
+    }
+
+    /// The words of a short prefix: all the same where it has no longer routes.
+    fn paint_wide(&mut self, rib: &Rib<u32>, key: u32, len: u8) {
+        if len >= PART_LEN {
+            return self.paint_slots(rib, key, len);
+        }
+        if rib.covered(key, len).any(|route| route.len > len) {
+            self.paint_wide(rib, key, len + 1);
+            return self.paint_wide(rib, key | 1 << (31 - len), len + 1);
+        }
+        let slots = [rib.best(key, len).map_or(0, |route| route.value); SLOTS];
+        let first = (key >> (32 - WORD_LEN)) as usize;
+        let new = word::make(&mut self.store, &mut self.shared, &slots);
+        for at in first..first + (1 << (WORD_LEN - len)) {
+            let old = self.store.table().word(at);
+            if old != new && word::block(old).is_none() {
+                self.store.table().set_word(at, new);
+            } else if old != new {
+                self.set(at, &slots);
+            }
+        }
     }
 
     /// The slots of a prefix that is not longer than a slot, and what is below them.

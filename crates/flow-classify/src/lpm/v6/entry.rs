@@ -56,7 +56,7 @@ impl Target {
             Self::Bucket { at, runs } => (runs.trailing_zeros() - 3, at),
             Self::Node { at, stride } => (u32::from(stride) - 1, at),
         };
-        LEADS_ON | kind << KIND_SHIFT | at / LINE
+        LEADS_ON | (kind << KIND_SHIFT) | (at / LINE)
     }
 
     /// How many cells it has.

@@ -128,12 +128,7 @@ unsafe fn find_all(
 /// # Safety
 /// As for `find_all`; there are at most [`CHUNK`].
 #[inline(always)]
-unsafe fn chunk(
-    table: &Table,
-    addrs: &[Ipv6Addr],
-    found: &mut [Option<NextHop>],
-    search: Search,
-) {
+unsafe fn chunk(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>], search: Search) {
     let mut ways = [(0, 0); CHUNK];
     // The addresses that lead on.
     let (mut left, mut count) = ([0_u8; CHUNK], 0);

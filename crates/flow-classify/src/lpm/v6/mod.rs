@@ -104,11 +104,14 @@ impl Compiled for Compiled6 {
 
     fn paint(&mut self, rib: &Rib<u128>, (key, len): (u128, u8)) {
         if len <= WORD_LEN {
-            let first = word_of(key);
-            (first..first + (1 << (WORD_LEN - len))).for_each(|word| self.make_word(rib, word));
+            self.paint_wide(rib, key, len);
         } else {
             self.paint_below(rib, key, len);
         }
+        self.condense(rib);
+    }
+
+    fn condense(&mut self, rib: &Rib<u128>) {
         if self.store.is_wasteful() || self.shared.is_wasteful(rib.len()) {
             self.repaint(rib);
         }
@@ -135,8 +138,25 @@ impl Compiled6 {
     fn repaint(&mut self, rib: &Rib<u128>) {
         self.store.stage(WORDS, NO_PAGE.word());
         self.shared = SharedCells::default();
-        (0..WORDS).for_each(|word| self.make_word(rib, word));
+        self.paint_wide(rib, 0, 0);
         self.store.show();
+    }
+
+    /// The words of a short prefix: all the same where it has no longer routes.
+    fn paint_wide(&mut self, rib: &Rib<u128>, key: u128, len: u8) {
+        if len == WORD_LEN {
+            return self.make_word(rib, word_of(key));
+        }
+        if rib.covered(key, len).any(|route| route.len > len) {
+            self.paint_wide(rib, key, len + 1);
+            return self.paint_wide(rib, key | 1 << (127 - len), len + 1);
+        }
+        let inherited = rib.best(key, len).map_or(0, |route| route.value);
+        let first = word_of(key);
+        for word in first..first + (1 << (WORD_LEN - len)) {
+            let page = self.page(&[], inherited);
+            self.set_page(word, page);
+        }
     }
 
     /// The entries that a prefix within one word covers.
@@ -172,7 +192,7 @@ impl Compiled6 {
         let table = self.store.table();
         let (routes, changes) = (table.cell(at), table.cell(at + 1) + 1);
         table.set_cell(at + 1, changes);
-        changes > routes.max(PATIENCE)
+        changes >= routes.max(PATIENCE)
     }
 
     /// The routes below a prefix, and what addresses find that are in none of them.
@@ -186,9 +206,13 @@ impl Compiled6 {
     /// Makes a word of the root anew.
     fn make_word(&mut self, rib: &Rib<u128>, number: usize) {
         let (routes, inherited) = self.below(rib, key_of(number), WORD_LEN);
-        let old = Page::from_word(self.store.table().word(number));
         let new = self.page(&routes, inherited);
         self.routes = routes;
+        self.set_page(number, new);
+    }
+
+    fn set_page(&mut self, number: usize, new: Page) {
+        let old = Page::from_word(self.store.table().word(number));
         if old != new {
             self.store.table().set_word(number, new.word());
             self.retire_page(old);

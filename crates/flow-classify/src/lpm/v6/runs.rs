@@ -26,7 +26,11 @@ pub(super) struct Runs {
 
 impl Runs {
     /// Cuts what `routes` say, which are longer than `depth` and in order; `None` if it is too much.
-    pub(super) fn cut(routes: &[Route<u128>], depth: u8, inherited: u32) -> Option<Vec<(u32, Find)>> {
+    pub(super) fn cut(
+        routes: &[Route<u128>],
+        depth: u8,
+        inherited: u32,
+    ) -> Option<Vec<(u32, Find)>> {
         let mut runs = Self { found: vec![(0, Find::Entry(inherited))] };
         // The routes around the current address: where each ends, and what it says.
         let mut around = vec![(u32::MAX, inherited)];
