@@ -1,5 +1,6 @@
 //! What a look-up and an update of the route tables cost: the twin of `dpdk/lpm_perf.c`, which has the
 //! method. `--table prefix-trie` measures that crate in the same cases, `--simd` one level alone.
+#![expect(clippy::print_stderr, reason = "remarks are for who runs it, rows for who reads it")]
 
 use clap::{Parser, ValueEnum};
 use linecard_benches::routes::{self, ADDRESSES, Route};

@@ -2,9 +2,9 @@
 
 pub mod acl;
 pub mod exact;
+pub mod lpm;
 pub mod memory;
 pub mod quiesce;
 pub mod rules;
-pub mod lpm;
 pub mod simd;
 mod sync;

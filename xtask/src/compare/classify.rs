@@ -4,6 +4,7 @@
 //! The names of its cases begin with the name of the structure.
 
 mod exact;
+mod lpm;
 
 use super::Contest;
 use anyhow::Result;
@@ -14,7 +15,7 @@ type Contests = Vec<Box<dyn Contest>>;
 type Make = fn(Option<f64>, &str) -> Result<Contests>;
 
 /// How the names of a structure's cases begin, and its contests.
-const STRUCTURES: &[(&str, Make)] = &[("exact", exact::contests)];
+const STRUCTURES: &[(&str, Make)] = &[("exact", exact::contests), ("lpm", lpm::contests)];
 
 /// The contests of all structures that `case` may name cases of.
 pub(super) fn contests(seconds: Option<f64>, case: &str) -> Result<Contests> {

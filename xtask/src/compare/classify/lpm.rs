@@ -1,9 +1,9 @@
 //! Route tables beside `rte_lpm`, `rte_fib`, `rte_lpm6` and `rte_fib6`.
 
 use super::Contests;
+use crate::compare::dpdk;
 use crate::compare::pair::{Pair, Program, parts};
 use crate::compare::report::Bar;
-use crate::compare::dpdk;
 use crate::workspace::root;
 use anyhow::Result;
 
@@ -16,8 +16,7 @@ const PARTS: &[&str] = &["lpm4 real", "lpm4 million", "lpm6 real"];
 pub(super) fn contests(seconds: Option<f64>, case: &str) -> Result<Contests> {
     let data = root().join("../shared/data").display().to_string();
     let arguments = ["--data", &data];
-    let programs =
-        [Program::ours("lpm_perf", &arguments)?, Program::dpdk("lpm_perf", &arguments)?];
+    let programs = [Program::ours("lpm_perf", &arguments)?, Program::dpdk("lpm_perf", &arguments)?];
     let peer = format!("DPDK {}: the best of rte_lpm and rte_fib", dpdk::version());
     let pair = Pair::of(programs, peer, seconds.unwrap_or(SECONDS), parts(PARTS, case));
     Ok(vec![Box::new(pair.with_bars(bar))])
