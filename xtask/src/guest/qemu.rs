@@ -134,8 +134,12 @@ fn memory(declaration: &Declaration, launch: &mut Launch) {
     }
 }
 
+/// Without `no_timer_check` the kernel expects ten timer interrupts while it counts to a number, and
+/// panics when a busy machine gives QEMU no time to send them.
+const KERNEL: &str = "console=ttyS0 quiet panic=-1 oops=panic no_timer_check";
+
 fn kernel_line(declaration: &Declaration) -> String {
-    let mut words = vec!["console=ttyS0 quiet panic=-1 oops=panic".to_owned()];
+    let mut words = vec![KERNEL.to_owned()];
     if declaration.hugepages > 0 {
         let each = (0..declaration.nodes).map(|node| format!("{node}:{}", declaration.hugepages));
         words.push(format!("hugepages={}", each.collect::<Vec<_>>().join(",")));
