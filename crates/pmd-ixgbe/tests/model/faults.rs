@@ -1,0 +1,157 @@
+//! A card that is late, lies, or goes away: an error, never a hang or somebody else's memory.
+
+use crate::bed::Modelled;
+use linecard_ixgbe_model::{Garbage, Presence};
+use linecard_mbuf::{Burst, MbufPool};
+use linecard_pmd_core::{Error, Event, Port, PortConfig, Queues, Started};
+use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
+
+fn pool() -> MbufPool {
+    MbufPool::builder("packets").size(4095).build().expect("a pool")
+}
+
+fn start(card: &Modelled, pool: &MbufPool) -> (Port<Started>, Queues) {
+    let port = IxgbePort::open(Box::new(card.clone()), IxgbeOptions::new()).expect("an 82599");
+    let config = PortConfig::new(pool);
+    Port::open(port).configure(config).expect("it can").start().expect("it starts")
+}
+
+fn frames(queues: &mut Queues, pool: &MbufPool, n: usize) -> Burst {
+    let mut burst = Burst::with_limit(64);
+    for i in 0..n {
+        let mut packet = pool.alloc().expect("a buffer");
+        packet.append(60 + i).expect("room").fill(0xFF);
+        burst.push(packet).expect("room");
+    }
+    queues.tx[0].send(&mut burst);
+    burst
+}
+
+fn receive(queues: &mut Queues) -> usize {
+    let mut burst = Burst::with_limit(64);
+    queues.rx[0].receive(&mut burst)
+}
+
+#[test]
+fn bits_that_come_late_are_waited_for() {
+    let (pool, card) = (pool(), Modelled::looped());
+    card.model().faults().late_bits = 20;
+    let (port, mut queues) = start(&card, &pool);
+    assert!(frames(&mut queues, &pool, 3).is_empty());
+    assert_eq!(receive(&mut queues), 3);
+    port.stop().expect("it stops");
+    card.assert_clean();
+}
+
+#[test]
+fn write_backs_that_come_late_and_out_of_order_lose_nothing() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let (_port, mut queues) = start(&card, &pool);
+    {
+        let mut model = card.model();
+        model.faults().write_back_delay = 3;
+        model.faults().reorder_write_backs = true;
+    }
+    let mut got = 0;
+    for _ in 0..50 {
+        frames(&mut queues, &pool, 5);
+        card.tick();
+        got += receive(&mut queues);
+        queues.tx[0].reclaim();
+    }
+    for _ in 0..10 {
+        card.tick();
+        got += receive(&mut queues);
+    }
+    assert_eq!(got, 250);
+    card.assert_clean();
+}
+
+#[test]
+fn a_length_beyond_the_buffer_ends_the_queue_and_nothing_else() {
+    for garbage in [Garbage::HugeLength, Garbage::ZeroLength, Garbage::AllOnes] {
+        let (pool, card) = (pool(), Modelled::looped());
+        let (port, mut queues) = start(&card, &pool);
+        card.model().faults().garbage = Some(garbage);
+        frames(&mut queues, &pool, 1);
+        assert_eq!(receive(&mut queues), 0, "{garbage:?}");
+        assert!(queues.rx[0].is_finished(), "{garbage:?}");
+        assert_eq!(port.stats().rx_errors, 1);
+        drop((port, queues));
+        assert_eq!(pool.in_use(), 0, "{garbage:?}");
+    }
+}
+
+#[test]
+fn a_frame_without_an_end_is_thrown_away() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let (port, mut queues) = start(&card, &pool);
+    card.model().faults().garbage = Some(Garbage::NoEnd);
+    frames(&mut queues, &pool, 3);
+    assert_eq!(receive(&mut queues), 0);
+    card.model().faults().garbage = None;
+    // The end of that frame, and then one that is whole.
+    frames(&mut queues, &pool, 2);
+    assert_eq!(receive(&mut queues), 1);
+    assert_eq!(port.stats().rx_errors, 1);
+    drop((port, queues));
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn a_queue_that_does_not_stop_keeps_its_memory_until_the_device_is_reset() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let (port, queues) = start(&card, &pool);
+    card.model().faults().stuck_queues = true;
+    let refused = port.stop().expect_err("it does not stop");
+    let text = refused.to_string();
+    assert!(text.contains("RXDCTL") && text.contains("within"), "{text}");
+    drop(queues);
+    assert!(pool.in_use() > 0, "the device may still write there");
+    card.assert_clean();
+    card.model().faults().stuck_queues = false;
+    drop(refused);
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn a_card_that_is_pulled_is_an_event_and_no_crash() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let (mut port, mut queues) = start(&card, &pool);
+    frames(&mut queues, &pool, 5);
+    card.model().faults().presence = Presence::Removed;
+    assert_eq!(receive(&mut queues), 5, "what was there already");
+    frames(&mut queues, &pool, 5);
+    assert_eq!(receive(&mut queues), 0);
+    while !matches!(port.next_event().expect("events"), Some(Event::Gone)) {}
+    assert!(matches!(port.link(), Err(Error::Gone { .. })));
+    drop((port, queues));
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn a_card_that_is_not_there_cannot_be_opened() {
+    let card = Modelled::looped();
+    card.model().faults().presence = Presence::Removed;
+    let error = IxgbePort::open(Box::new(card), IxgbeOptions::new()).expect_err("nobody");
+    assert!(error.to_string().contains("82599"), "{error}");
+}
+
+#[test]
+fn another_card_is_refused_by_its_id() {
+    let identity = linecard_ixgbe_model::Identity { device_id: 0x1234, ..Default::default() };
+    let card = Modelled::with(identity);
+    let error = IxgbePort::open(Box::new(card), IxgbeOptions::new()).expect_err("a stranger");
+    assert!(error.to_string().contains("8086:1234"), "{error}");
+}
+
+#[test]
+fn dma_that_fails_costs_frames_and_nothing_else() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let (port, mut queues) = start(&card, &pool);
+    card.model().faults().dma_faults = 2;
+    frames(&mut queues, &pool, 2);
+    receive(&mut queues);
+    drop((port, queues));
+    assert_eq!(pool.in_use(), 0);
+}

@@ -1,0 +1,6 @@
+//! The driver on the 82599 model, in this process.
+
+mod bed;
+mod conformance;
+mod faults;
+mod features;
