@@ -3,6 +3,8 @@
 //! `--seconds` prints how many came back a second. DPDK's twin is `dpdk-testpmd` with `net_vhost` and
 //! `net_virtio_user`, both forwarding `io`.
 
+#![expect(clippy::print_stdout, reason = "what it measures goes to standard output")]
+
 use clap::{Parser, ValueEnum};
 use linecard_benches::pin;
 use linecard_mbuf::{Burst, MbufPool};
