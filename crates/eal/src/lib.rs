@@ -64,6 +64,7 @@
 //! | [`pci`] | the scan of the buses, binding to drivers and back, configuration space, BARs | listing addresses |
 //! | [`vfio`] | devices through VFIO: registers, DMA and interrupts behind an IOMMU, unprivileged | ioctls, mapping |
 //! | [`uio`] | devices through `uio_pci_generic`: physical addresses, one interrupt line | locking a file |
+//! | [`vfio_user`] | devices in another process: software models | passing descriptors, mapping |
 //! | [`mmio`] | device registers, volatile and in bounds, never behind a reference | volatile access |
 //!
 //! Everything that is discovered is read below a [`Root`], so that any machine can be made up in
@@ -93,5 +94,11 @@ mod root;
 pub mod timer;
 pub mod uio;
 pub mod vfio;
+pub mod vfio_user;
 
 pub use root::Root;
+
+/// The README's examples, to be tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,12 +6,13 @@
 
 mod fake;
 
+use fake::server::Server;
 use fake::{Fake, Layout};
 use linecard_eal::device::{
     BarRegister, CapabilityId, Command, Device, DeviceError, DmaMemory, Identity, InterruptKind,
     Place, ReadClear, ReadOnly, ReadWrite, Reg, RegArray, State, Vector, WriteOnly,
 };
-use linecard_eal::mem::{PagePolicy, Request};
+use linecard_eal::mem::{Backing, PagePolicy, Request};
 
 const STATUS: Reg<u32, ReadOnly> = Reg::at(0x00);
 const ERRORS: Reg<u32, ReadClear> = Reg::at(0x04);
@@ -71,6 +72,37 @@ fn one_driver_runs_on_called_and_on_partly_mapped_registers() {
         assert_eq!(copier.copy(b"over there").unwrap(), b"over there");
         assert!(!copier.done.take().unwrap(), "a vector that was taken is silent");
     }
+}
+
+#[test]
+fn the_same_driver_runs_on_a_device_behind_a_socket_that_others_serve() {
+    for layout in [Layout::Called, Layout::Mixed] {
+        let server = Server::start(layout);
+        let mut copier = Copier::open(Box::new(server.connect())).unwrap();
+        let page = copier.device.bar(0).unwrap().part(0x1000, 0x1000).unwrap();
+        assert_eq!(page.mmio().is_some(), matches!(layout, Layout::Mixed));
+        assert_eq!(copier.copy(b"far away").unwrap(), b"far away");
+        assert_eq!(copier.copy(b"once more").unwrap(), b"once more");
+        copier.device.reset().unwrap();
+        copier.device.config().enable_bus_master().unwrap();
+        // Registers keep the connection, as they keep a device's file.
+        drop((copier, page));
+        assert_eq!(server.end(), (false, 0), "neither bus mastering nor mappings are left");
+    }
+}
+
+#[test]
+fn a_device_behind_a_socket_says_what_it_cannot() {
+    let server = Server::start(Layout::Called);
+    let device: Box<dyn Device> = Box::new(server.connect());
+    assert_eq!(device.identity().vendor, 0xca0d);
+    assert!(matches!(device.bar(3), Err(DeviceError::NoBar { index: 3, .. })));
+    assert!(device.interrupts().enable(InterruptKind::Msi, 1).is_err());
+    let anonymous = memory().backing(Backing::Anonymous).map().unwrap();
+    // SAFETY: the device stands still.
+    let error = unsafe { device.dma().map(&anonymous, Place::Native) }.unwrap_err();
+    assert!(error.to_string().contains("Memfd"), "{error}");
+    assert_eq!(device.state(), State::Present);
 }
 
 #[test]

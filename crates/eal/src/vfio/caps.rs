@@ -2,15 +2,15 @@
 
 /// One: its id, and what comes after the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cap<'a> {
-    pub(super) id: u16,
-    pub(super) body: &'a [u8],
+pub(crate) struct Cap<'a> {
+    pub(crate) id: u16,
+    pub(crate) body: &'a [u8],
 }
 
 const HEADER: usize = 8;
 
 /// Those of an answer, from `first` on. A chain that leaves the answer, or goes back, ends.
-pub(super) fn chain(bytes: &[u8], first: u32) -> impl Iterator<Item = Cap<'_>> {
+pub(crate) fn chain(bytes: &[u8], first: u32) -> impl Iterator<Item = Cap<'_>> {
     let mut at = first as usize;
     std::iter::from_fn(move || {
         let body = bytes.get(at.checked_add(HEADER)?..).filter(|_| at != 0)?;
@@ -31,7 +31,7 @@ fn double(bytes: &[u8]) -> u64 {
 
 /// A list of pairs of 64-bit numbers after a count and a reserved word: both the windows of a
 /// region (offset, size) and the ranges of an IOMMU (start, last) are so.
-pub(super) fn pairs(body: &[u8]) -> Vec<(u64, u64)> {
+pub(crate) fn pairs(body: &[u8]) -> Vec<(u64, u64)> {
     let count = word(body, 0).unwrap_or(0) as usize;
     let list = body.get(8..).unwrap_or_default().chunks_exact(16);
     list.take(count).map(|pair| (double(&pair[..8]), double(&pair[8..]))).collect()

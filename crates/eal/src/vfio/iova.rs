@@ -7,7 +7,7 @@ use crate::mem::Iova;
 
 /// Ranges that may be used, and those that are.
 #[derive(Debug)]
-pub(super) struct IovaSpace {
+pub(crate) struct IovaSpace {
     /// First and last address, ascending, without overlaps.
     allowed: Vec<(u64, u64)>,
     /// Length by first address.
@@ -16,7 +16,7 @@ pub(super) struct IovaSpace {
 
 impl IovaSpace {
     /// As the IOMMU says. One that says nothing is taken to allow everything.
-    pub(super) fn new(mut allowed: Vec<(u64, u64)>) -> Self {
+    pub(crate) fn new(mut allowed: Vec<(u64, u64)>) -> Self {
         allowed.retain(|(first, last)| first <= last);
         allowed.sort_unstable();
         if allowed.is_empty() {
@@ -26,13 +26,13 @@ impl IovaSpace {
     }
 
     /// How many bits an address may have.
-    pub(super) fn address_bits(&self) -> u8 {
+    pub(crate) fn address_bits(&self) -> u8 {
         let last = self.allowed.iter().map(|(_, last)| *last).max().unwrap_or(0);
         (u64::BITS - last.leading_zeros()) as u8
     }
 
     /// Takes a range.
-    pub(super) fn take(&mut self, iova: Iova, len: usize) -> Result<(), DeviceError> {
+    pub(crate) fn take(&mut self, iova: Iova, len: usize) -> Result<(), DeviceError> {
         let (first, bits) = (iova.raw(), self.address_bits());
         let wide = DeviceError::AddressTooWide { iova, len, bits };
         let Some(last) = (len as u64).checked_sub(1).and_then(|rest| first.checked_add(rest))
@@ -55,7 +55,7 @@ impl IovaSpace {
     }
 
     /// Takes a free range, as high as possible, so as to stay clear of this process's addresses.
-    pub(super) fn allocate(&mut self, len: usize, align: usize) -> Option<Iova> {
+    pub(crate) fn allocate(&mut self, len: usize, align: usize) -> Option<Iova> {
         let (len, mask) = (len as u64, (align as u64).wrapping_neg());
         let tops = self.allowed.iter().rev().flat_map(|&(from, to)| {
             let below = self.used.range(..=to).rev().map(|(&start, _)| start);
@@ -74,7 +74,7 @@ impl IovaSpace {
     }
 
     /// Gives a range back.
-    pub(super) fn release(&mut self, iova: Iova) {
+    pub(crate) fn release(&mut self, iova: Iova) {
         self.used.remove(&iova.raw());
     }
 

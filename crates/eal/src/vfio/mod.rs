@@ -37,7 +37,7 @@
 //! this process, and the kernel gives it to no driver.
 
 mod backend;
-mod caps;
+pub(crate) mod caps;
 mod container;
 mod device;
 mod iommufd;
@@ -48,4 +48,5 @@ mod sys;
 
 pub use backend::Api;
 pub use device::VfioDevice;
+pub(crate) use iova::IovaSpace;
 pub use space::Space;

@@ -1,5 +1,7 @@
 //! The device in software.
 
+pub(super) mod server;
+
 use linecard_eal::device::{
     Bar, Class, ConfigSpace, Device, DeviceError, Dma, DmaLimits, Identity, InterruptKind,
     Interrupts, Mapping, Place, Presence, Registers, State, Vector, Width,
@@ -59,6 +61,11 @@ impl Plug {
 }
 
 impl Model {
+    fn new(page: Mmio) -> Arc<Self> {
+        let (config, pulled) = (Mutex::new(config()), AtomicBool::new(false));
+        Arc::new(Self { page, config, inside: Mutex::default(), pulled })
+    }
+
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap()
     }
@@ -234,12 +241,7 @@ impl Fake {
         let base = memory.base();
         // SAFETY: the segment has a page, which the window keeps, and which nobody else knows.
         let page = unsafe { Mmio::keeping(base, PAGE, memory) };
-        let model = Arc::new(Model {
-            page: page.clone(),
-            config: Mutex::new(config()),
-            inside: Mutex::default(),
-            pulled: AtomicBool::new(false),
-        });
+        let model = Model::new(page.clone());
         let bar = Bar::builder(2 * PAGE).rest(model.clone());
         let bar = match layout {
             Layout::Called => bar.build(),
