@@ -2,6 +2,27 @@
 //!
 //! [`Routes`] has the routes and changes them; [`RouteReader`]s, as many as there are threads, look
 //! addresses up meanwhile.
+//!
+//! * A look-up never waits, takes no lock, allocates nothing and frees nothing. What it may still see is
+//!   kept by `crossbeam-epoch` until it is done (see [`RouteReader::pin`]).
+//! * An address resolves to its old or its new next hop, never to a third.
+//! * One change of an IPv4 table costs about a microsecond, of a default route some milliseconds.
+//!
+//! ```
+//! use linecard_flow_classify::lpm::{NextHop, Prefix, Routes};
+//! use std::net::Ipv4Addr;
+//!
+//! let mut routes = Routes::new();
+//! let reader = routes.reader();
+//! routes.insert(Prefix::all(), NextHop::new(1).unwrap())?;
+//! routes.insert("192.0.2.0/24".parse()?, NextHop::new(2).unwrap())?;
+//! let addrs = [Ipv4Addr::new(192, 0, 2, 9), Ipv4Addr::new(198, 51, 100, 9)];
+//! let mut found = [None; 2];
+//! reader.lookup_bulk(&addrs, &mut found);
+//! assert_eq!(found, [NextHop::new(2), NextHop::new(1)]);
+//! assert!("192.0.2.1/24".parse::<Prefix<Ipv4Addr>>().is_err(), "bits are set behind the length");
+//! # Ok::<(), linecard_flow_classify::lpm::LpmError>(())
+//! ```
 
 mod family;
 mod prefix;

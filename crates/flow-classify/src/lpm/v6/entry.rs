@@ -38,14 +38,37 @@ pub(super) fn leads_on(entry: u32) -> bool {
     entry & LEADS_ON != 0
 }
 
+#[inline(always)]
+pub(super) fn is_node(entry: u32) -> bool {
+    entry >= LEADS_ON | (BUCKETS << KIND_SHIFT)
+}
+
+#[inline(always)]
+pub(super) fn is_bucket(entry: u32) -> bool {
+    leads_on(entry) && !is_node(entry)
+}
+
+/// The first cell and the stride of the node that an entry leads to.
+#[inline(always)]
+pub(super) fn node(entry: u32) -> (u32, u8) {
+    ((entry & LINES) * LINE, ((entry >> KIND_SHIFT) & 15) as u8 + 1)
+}
+
+/// The first cell of the bucket that an entry leads to, and its runs.
+#[inline(always)]
+pub(super) fn bucket(entry: u32) -> (u32, u32) {
+    ((entry & LINES) * LINE, 8 << ((entry >> KIND_SHIFT) & 3))
+}
+
 /// Where an entry leads that leads on.
 #[inline(always)]
 pub(super) fn target(entry: u32) -> Target {
-    let (kind, at) = ((entry >> KIND_SHIFT) & 15, (entry & LINES) * LINE);
-    if kind < BUCKETS {
-        Target::Bucket { at, runs: 8 << kind }
+    if is_node(entry) {
+        let (at, stride) = node(entry);
+        Target::Node { at, stride }
     } else {
-        Target::Node { at, stride: kind as u8 + 1 }
+        let (at, runs) = bucket(entry);
+        Target::Bucket { at, runs }
     }
 }
 

@@ -123,34 +123,107 @@ unsafe fn find_all(
     }
 }
 
-/// All addresses take a step before one takes the next, so that they wait for memory together.
+/// One address of a chunk, on its way.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    high: u64,
+    low: u64,
+    /// The last entry, and how many bits led to it.
+    entry: u32,
+    depth: u8,
+}
+
+impl Way {
+    /// The 32 bits of the address behind those that led to the entry.
+    #[inline(always)]
+    fn window(&self) -> u32 {
+        let depth = self.depth;
+        if depth >= 64 {
+            return ((self.low << (depth & 63)) >> 32) as u32;
+        }
+        (((self.high << depth) | ((self.low >> 1) >> (63 - depth))) >> 32) as u32
+    }
+
+    /// # Safety
+    /// As for `find_all`.
+    #[inline(always)]
+    unsafe fn start(table: &Table, addr: u128) -> Self {
+        // SAFETY: the caller's promise.
+        let (entry, depth) = unsafe { first_entry(table, addr) };
+        Self { high: (addr >> 64) as u64, low: addr as u64, entry, depth }
+    }
+
+    /// # Safety
+    /// As for `find_all`; and the entry is a node's.
+    #[inline(always)]
+    unsafe fn pass_node(&mut self, table: &Table) {
+        let (at, stride) = entry::node(self.entry);
+        let cell = at + NODE_HEAD + (self.window() >> (32 - u32::from(stride)));
+        // SAFETY: one of the 2^stride entries of a node that was found since the caller pinned.
+        self.entry = unsafe { table.link_unchecked(cell) };
+        self.depth += stride;
+    }
+
+    /// # Safety
+    /// As for `find_all`; and the entry is a bucket's.
+    #[inline(always)]
+    unsafe fn pass_bucket(&mut self, table: &Table, search: Search) {
+        let (at, runs) = entry::bucket(self.entry);
+        // SAFETY: a bucket that was found since the caller pinned.
+        let run = unsafe { search(table, at, runs, self.window()) } - 1;
+        // SAFETY: the entry of one of its runs.
+        self.entry = unsafe { table.cell_unchecked(at + runs + run) };
+        self.depth = self.depth.wrapping_add(BUCKET_BITS);
+    }
+}
+
+/// All addresses take a step before one takes the next, so that they wait for memory together; and all
+/// that are at nodes before those that are at buckets. Who goes on is written down without a branch,
+/// which could not be foreseen.
 ///
 /// # Safety
 /// As for `find_all`; there are at most [`CHUNK`].
 #[inline(always)]
 unsafe fn chunk(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>], search: Search) {
-    let mut ways = [(0, 0); CHUNK];
-    // The addresses that lead on.
-    let (mut left, mut count) = ([0_u8; CHUNK], 0);
-    for (i, (addr, found)) in addrs.iter().zip(&mut *found).enumerate() {
+    let mut ways = [Way::default(); CHUNK];
+    let (mut at_nodes, mut at_buckets) = ([0_u8; CHUNK], [0_u8; CHUNK]);
+    let (mut nodes, mut buckets) = (0, 0);
+    for (i, (addr, way)) in addrs.iter().zip(&mut ways).enumerate() {
         // SAFETY: the caller's promise.
-        let way = unsafe { first_entry(table, addr.to_bits()) };
-        *found = NextHop::from_entry(way.0);
-        ways[i] = way;
-        left[count] = i as u8;
-        count += usize::from(entry::leads_on(way.0));
+        *way = unsafe { Way::start(table, addr.to_bits()) };
+        at_nodes[nodes % CHUNK] = i as u8;
+        nodes += usize::from(entry::is_node(way.entry));
+        at_buckets[buckets % CHUNK] = i as u8;
+        buckets += usize::from(entry::is_bucket(way.entry));
     }
-    while count > 0 {
-        let before = core::mem::take(&mut count);
-        for at in 0..before {
-            let i = usize::from(left[at]) % CHUNK;
-            // SAFETY: found since the caller pinned.
-            let way = unsafe { step(table, addrs[i].to_bits(), ways[i], search) };
-            found[i] = NextHop::from_entry(way.0);
-            ways[i] = way;
-            left[count] = i as u8;
-            count += usize::from(entry::leads_on(way.0));
+    while nodes + buckets > 0 {
+        while nodes > 0 {
+            let before = core::mem::take(&mut nodes);
+            for k in 0..before {
+                let i = at_nodes[k % CHUNK];
+                let way = &mut ways[usize::from(i) % CHUNK];
+                // SAFETY: it is at a node.
+                unsafe { way.pass_node(table) };
+                at_nodes[nodes % CHUNK] = i;
+                nodes += usize::from(entry::is_node(way.entry));
+                at_buckets[buckets % CHUNK] = i;
+                buckets += usize::from(entry::is_bucket(way.entry));
+            }
         }
+        let before = core::mem::take(&mut buckets);
+        for k in 0..before {
+            let i = at_buckets[k % CHUNK];
+            let way = &mut ways[usize::from(i) % CHUNK];
+            // SAFETY: it is at a bucket.
+            unsafe { way.pass_bucket(table, search) };
+            at_nodes[nodes % CHUNK] = i;
+            nodes += usize::from(entry::is_node(way.entry));
+            at_buckets[buckets % CHUNK] = i;
+            buckets += usize::from(entry::is_bucket(way.entry));
+        }
+    }
+    for (found, way) in found.iter_mut().zip(&ways) {
+        *found = NextHop::from_entry(way.entry);
     }
 }
 

@@ -37,13 +37,14 @@ unsafe fn search_avx512(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
     // SAFETY: a line of the bucket, whose blocks are of whole lines and begin with one; it does not
     // change while we are pinned.
     let low = unsafe { _mm512_load_si512(table.first_cell().add(at as usize).cast()) };
+    // Without a branch, which could not be foreseen: small buckets load their line again, and what that
+    // says is masked away.
+    let second = at + (runs & 32) / 2;
+    // SAFETY: the second of the four lines of a large bucket, or the first line of a smaller one.
+    let high = unsafe { _mm512_load_si512(table.first_cell().add(second as usize).cast()) };
     let of_bucket = ((1_u64 << runs) - 1) as u32;
-    let mut not_above = u32::from(_mm512_cmple_epu32_mask(low, key));
-    if runs > 16 {
-        // SAFETY: as above: the second of the four lines of a large bucket.
-        let high = unsafe { _mm512_load_si512(table.first_cell().add(at as usize + 16).cast()) };
-        not_above |= u32::from(_mm512_cmple_epu32_mask(high, key)) << 16;
-    }
+    let low = u32::from(_mm512_cmple_epu32_mask(low, key));
+    let not_above = low | (u32::from(_mm512_cmple_epu32_mask(high, key)) << 16);
     (not_above & of_bucket).count_ones()
 }
 
