@@ -6,7 +6,7 @@
 //! * A look-up never waits, takes no lock, allocates nothing and frees nothing. What it may still see is
 //!   kept by `crossbeam-epoch` until it is done (see [`RouteReader::pin`]).
 //! * An address resolves to its old or its new next hop, never to a third.
-//! * One change of an IPv4 table costs about a microsecond, of a default route some milliseconds.
+//! * A change repaints only what its prefix covers: a short prefix costs more than a long one.
 //!
 //! ```
 //! use linecard_flow_classify::lpm::{NextHop, Prefix, Routes};
