@@ -6,4 +6,5 @@ mod message;
 pub mod qemu;
 mod qtest;
 mod system_memory;
+pub mod vfio_user;
 mod vtd;

@@ -69,6 +69,15 @@ impl Causes {
     }
 }
 
+/// Who keeps the table of MSI-X vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// BAR 4.
+    OnCard,
+    /// The host: messages have a vector and no address.
+    AtHost,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     address: u64,
@@ -82,15 +91,14 @@ pub(crate) struct Interrupting {
     mask: Causes,
     /// Causes that came since they were last told of.
     news: Causes,
-    table: Vec<Entry>,
+    entries: Vec<Entry>,
     pending: u64,
     /// When each vector may be sent again.
     not_before: Vec<u64>,
     /// A vector waits for its time.
     waits_until: Option<u64>,
     level: Level,
-    /// The host keeps the table: messages have a vector and no address.
-    table_is_elsewhere: bool,
+    table: Table,
 }
 
 impl Default for Interrupting {
@@ -100,12 +108,12 @@ impl Default for Interrupting {
             causes: Causes::NONE,
             mask: Causes::NONE,
             news: Causes::NONE,
-            table: vec![Entry { control: 1, ..Entry::default() }; vectors],
+            entries: vec![Entry { control: 1, ..Entry::default() }; vectors],
             pending: 0,
             not_before: vec![0; vectors],
             waits_until: None,
             level: Level::Idle,
-            table_is_elsewhere: false,
+            table: Table::OnCard,
         }
     }
 }
@@ -119,7 +127,7 @@ impl Interrupting {
     }
 
     pub(crate) fn reset_table(&mut self) {
-        self.table.fill(Entry { control: 1, ..Entry::default() });
+        self.entries.fill(Entry { control: 1, ..Entry::default() });
         self.pending = 0;
     }
 
@@ -220,15 +228,16 @@ impl Device {
         self.deliver_unmasked();
     }
 
-    /// The host keeps the table of vectors and its masks (as VFIO does).
-    pub fn keep_vectors_elsewhere(&mut self) {
-        self.interrupting.table_is_elsewhere = true;
+    /// The host keeps the table of vectors and its masks (as VFIO does), or not any more.
+    pub(crate) fn place_table(&mut self, table: Table) {
+        self.interrupting.table = table;
+        self.interrupts_changed();
     }
 
     fn signalling(&self) -> Signalling {
-        match self.interrupting.table_is_elsewhere {
-            true => Signalling::Msix,
-            false => self.config.signalling(),
+        match self.interrupting.table {
+            Table::AtHost => Signalling::Msix,
+            Table::OnCard => self.config.signalling(),
         }
     }
 
@@ -302,9 +311,9 @@ impl Device {
     }
 
     fn send_vector(&mut self, vector: u32) {
-        let entry = self.interrupting.table[vector as usize];
-        let elsewhere = self.interrupting.table_is_elsewhere;
-        if !elsewhere && (entry.control & 1 != 0 || self.config.masks_all_vectors()) {
+        let entry = self.interrupting.entries[vector as usize];
+        let is_masked = entry.control & 1 != 0 || self.config.masks_all_vectors();
+        if self.interrupting.table == Table::OnCard && is_masked {
             self.interrupting.pending |= 1 << vector;
             return;
         }
@@ -335,7 +344,7 @@ impl Device {
     }
 
     pub(crate) fn read_msix(&mut self, offset: u32) -> u32 {
-        let Some(entry) = self.interrupting.table.get((offset / 16) as usize) else {
+        let Some(entry) = self.interrupting.entries.get((offset / 16) as usize) else {
             return self.read_pending(offset);
         };
         match offset % 16 {
@@ -355,7 +364,7 @@ impl Device {
     }
 
     pub(crate) fn write_msix(&mut self, offset: u32, value: u32) {
-        let Some(entry) = self.interrupting.table.get_mut((offset / 16) as usize) else { return };
+        let Some(entry) = self.interrupting.entries.get_mut((offset / 16) as usize) else { return };
         match offset % 16 {
             0 => entry.address = entry.address & !0xFFFF_FFFF | u64::from(value),
             4 => entry.address = entry.address & 0xFFFF_FFFF | u64::from(value) << 32,

@@ -6,7 +6,7 @@
 //!
 //! * in this process: call [`Device`] (unit tests);
 //! * [`front::qemu`]: a guest of a stock QEMU, by its `x-pci-proxy-dev` link;
-//! * `front::vfio_user`: another process, by the vfio-user protocol.
+//! * [`front::vfio_user`]: another process, by the vfio-user protocol.
 //!
 //! ```
 //! use linecard_ixgbe_model::{Bar, Device, Host, Identity, Unplugged, in_process::Memory};

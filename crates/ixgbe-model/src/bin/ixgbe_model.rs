@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use linecard_ixgbe_model::front::qemu::{QemuCard, Seat, TestSocket, Translation};
+use linecard_ixgbe_model::front::vfio_user::UserCard;
 use linecard_ixgbe_model::wire::{Plug, cable, tap, unplugged};
 use linecard_ixgbe_model::{Identity, Journal};
 
@@ -27,6 +28,18 @@ struct Arguments {
 enum Command {
     /// Cards for a guest: QEMU's x-pci-proxy-dev
     Qemu(Qemu),
+    /// A card (or two, on a cable) for drivers in other processes: vfio-user sockets
+    VfioUser(VfioUser),
+}
+
+#[derive(Debug, Args)]
+struct VfioUser {
+    /// The socket to listen on; it is made. Once for each card
+    #[arg(long = "socket", required = true)]
+    sockets: Vec<PathBuf>,
+    /// What the cards are wired to: `none`, `cable` (cards in pairs), `tap:NAME`
+    #[arg(long, default_value = "none")]
+    wire: String,
 }
 
 #[derive(Debug, Args)]
@@ -80,7 +93,36 @@ fn card(text: &str) -> Result<Card, String> {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Qemu(arguments) => serve_guest(&arguments),
+        Command::VfioUser(arguments) => serve_processes(&arguments),
     }
+}
+
+/// Each socket serves one driver after another.
+fn serve_processes(arguments: &VfioUser) -> Result<()> {
+    let plugs = plugs(&arguments.wire, arguments.sockets.len())?;
+    let mut threads = Vec::new();
+    for (index, (socket, plug)) in arguments.sockets.iter().zip(plugs).enumerate() {
+        let card = UserCard::listen(socket, identity(index), plug)
+            .with_context(|| format!("cannot listen on {}", socket.display()))?;
+        threads.push(std::thread::spawn(move || -> Result<()> {
+            loop {
+                card.serve()?;
+                let device = card.device();
+                let journal = device.lock().map(|mut card| card.take_journal());
+                tell(index as u8, &journal.unwrap_or_default());
+            }
+        }));
+    }
+    for thread in threads {
+        thread.join().map_err(|_| anyhow::anyhow!("a card's thread has panicked"))??;
+    }
+    Ok(())
+}
+
+fn identity(index: usize) -> Identity {
+    let mut identity = Identity::default();
+    identity.mac[5] = index as u8 + 1;
+    identity
 }
 
 fn serve_guest(arguments: &Qemu) -> Result<()> {
@@ -114,9 +156,7 @@ fn start(
     // SAFETY: the number was given to us on the command line as a socket that was made for us; no
     // one else in this process has it.
     let socket = unsafe { OwnedFd::from_raw_fd(card.socket) };
-    let mut identity = Identity::default();
-    identity.mac[5] = index as u8 + 1;
-    let mut card = QemuCard::new(UnixStream::from(socket), seat, identity, plug)?;
+    let mut card = QemuCard::new(UnixStream::from(socket), seat, identity(index), plug)?;
     let slot = seat.slot;
     Ok(std::thread::spawn(move || {
         while card.serve_once(PATIENCE).context("the link to QEMU is broken")? {
