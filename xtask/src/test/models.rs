@@ -4,7 +4,11 @@ use crate::workspace::{cargo, target};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-const PACKAGE: &str = "linecard-ring-checks";
+/// Who has models, for which checkers, and cargo's options for where they are.
+const MODELS: &[(&str, &[&str], &[&str])] = &[
+    ("linecard-ring-checks", &["loom", "shuttle"], &[]),
+    ("linecard-flow-classify", &["loom"], &["--lib"]),
+];
 
 #[derive(Debug, Args)]
 pub(crate) struct Models {
@@ -13,21 +17,24 @@ pub(crate) struct Models {
 }
 
 pub(super) fn run(models: &Models) -> Result<()> {
-    ["loom", "shuttle"].into_iter().try_for_each(|checker| check(checker, &models.filter))
+    MODELS.iter().try_for_each(|(package, checkers, place)| {
+        checkers.iter().try_for_each(|checker| check(package, checker, place, &models.filter))
+    })
 }
 
 /// Every checker has a target folder of its own: its cfg rebuilds everything.
-fn check(checker: &str, filter: &[String]) -> Result<()> {
-    println!("models: {checker}");
+fn check(package: &str, checker: &str, place: &[&str], filter: &[String]) -> Result<()> {
+    println!("models: {package}, {checker}");
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     let status = cargo()
         .env("RUSTFLAGS", format!("{flags} --cfg {checker}"))
-        .args(["test", "--package", PACKAGE, "--release", "--target-dir"])
+        .args(["test", "--package", package, "--release", "--target-dir"])
         .arg(target().join(checker))
+        .args(place)
         .arg("--")
         .args(filter)
         .status()
         .context("cannot start cargo")?;
-    ensure!(status.success(), "the models fail under {checker}");
+    ensure!(status.success(), "the models of {package} fail under {checker}");
     Ok(())
 }

@@ -12,6 +12,8 @@ use super::write::Writer;
 use crate::memory::{Heap, Memory};
 use crate::simd::{Path, Simd};
 use crate::sync::{AtomicU32, Mutex};
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The most entries of a table: five bits of a slot stay for a tag.
@@ -21,23 +23,23 @@ const LIMIT: usize = 1 << 26;
 const LOAD: u32 = 95;
 
 /// What a table shall be like; begun by [`FlowTable::builder`].
-#[derive(Clone, Debug)]
-pub struct Builder {
+pub struct Builder<K, V> {
     capacity: usize,
     load: u32,
     simd: Option<Simd>,
     seed: Seed,
+    entries: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K: Key, V> FlowTable<K, V> {
     /// A table for `capacity` entries.
-    pub fn builder(capacity: usize) -> Builder {
+    pub fn builder(capacity: usize) -> Builder<K, V> {
         const { check_length::<K>() };
-        Builder { capacity, load: LOAD, simd: None, seed: Seed::random() }
+        Builder { capacity, load: LOAD, simd: None, seed: Seed::random(), entries: PhantomData }
     }
 }
 
-impl Builder {
+impl<K: Key, V> Builder<K, V> {
     /// How many of a hundred slots are taken when the table is full, 25 to 100 (95 unless said otherwise).
     /// With fewer, look-ups and insertions into a full table are a little faster; with more, entries
     /// that find no slot go to lists.
@@ -62,7 +64,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error`]: what is wrong with what was asked for.
-    pub fn build<K: Key, V>(self) -> Result<Writer<K, V>, Error> {
+    pub fn build(self) -> Result<Writer<K, V>, Error> {
         self.build_in(&mut Heap::boxed)
     }
 
@@ -70,11 +72,10 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error`]: what is wrong with what was asked for.
-    pub fn build_in<K: Key, V>(
+    pub fn build_in(
         self,
         place: &mut dyn FnMut(usize) -> Option<Box<dyn Memory>>,
     ) -> Result<Writer<K, V>, Error> {
-        const { check_length::<K>() };
         self.check()?;
         let path = match self.simd {
             Some(simd) => Path::asked(simd, scan::CODE)?,
@@ -95,7 +96,7 @@ impl Builder {
     }
 
     /// Otherwise the bytes that could not be had.
-    fn arrays<K: Key, V>(&self, path: Path, place: Place<'_>) -> Result<Shared<K, V>, usize> {
+    fn arrays(&self, path: Path, place: Place<'_>) -> Result<Shared<K, V>, usize> {
         let capacity = self.capacity;
         let buckets = (capacity * 100).div_ceil(SLOTS * self.load as usize);
         // What is removed keeps its position for a while.
@@ -120,6 +121,14 @@ impl Builder {
             domain: Arc::default(),
             left_over: Mutex::new(Vec::new()),
         })
+    }
+}
+
+impl<K, V> fmt::Debug for Builder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { capacity, load, simd, .. } = self;
+        let mut builder = f.debug_struct("Builder");
+        builder.field("capacity", capacity).field("load", load).field("simd", simd).finish()
     }
 }
 

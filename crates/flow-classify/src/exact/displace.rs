@@ -91,7 +91,7 @@ struct Hole {
 impl<K: Key, V> Shared<K, V> {
     /// Moves an entry to its other bucket, where the slot is empty. For the steps see the
     /// documentation of [`super::shared`].
-    fn move_entry(&self, word: Word, source: (usize, usize), target: (usize, usize)) {
+    pub(super) fn move_entry(&self, word: Word, source: (usize, usize), target: (usize, usize)) {
         // SAFETY: the writer calls this with what it has in a slot, which has an entry.
         let hash = unsafe { self.entries.entry(self.geometry.index(word)) }.hash;
         let home = self.bucket(self.geometry.home(hash));

@@ -6,6 +6,7 @@ use super::entry::{Entry, Found};
 use super::key::{Hash, Key};
 use super::scan::{self, Scan};
 use super::shared::Shared;
+#[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
 use crate::simd::Simd;
 
 impl<K: Key, V> Shared<K, V> {

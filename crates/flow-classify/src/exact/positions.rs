@@ -22,12 +22,15 @@ pub(super) struct Positions {
     epoch: u64,
     /// Retirements since it began.
     since: usize,
+    /// How often each position was retired, if anybody wants to know.
+    generations: Vec<u32>,
 }
 
 impl Positions {
     pub(super) fn new(end: u32, domain: Arc<Domain>) -> Self {
         let epoch = domain.oldest();
-        Self { domain, free: Vec::new(), fresh: 0, end, held: VecDeque::new(), epoch, since: 0 }
+        let (free, held, generations) = (Vec::new(), VecDeque::new(), Vec::new());
+        Self { domain, free, fresh: 0, end, held, epoch, since: 0, generations }
     }
 
     /// Whether there is none to be taken.
@@ -56,7 +59,20 @@ impl Positions {
     /// To be called after the entry was unlinked.
     pub(super) fn retire(&mut self, index: u32) {
         self.held.push_back((self.epoch, index));
+        if let Some(generation) = self.generations.get_mut(index as usize) {
+            *generation = generation.wrapping_add(1);
+        }
         self.since += 1;
+    }
+
+    /// Counts generations from now on.
+    pub(super) fn count_generations(&mut self) {
+        self.generations.resize(self.end as usize, 0);
+    }
+
+    /// Tells entries apart that are at one position one after the other; 0 where nobody counts.
+    pub(super) fn generation(&self, index: usize) -> u32 {
+        self.generations.get(index).copied().unwrap_or(0)
     }
 
     /// Ends the epoch, and frees what no reader can hold; returns how many.

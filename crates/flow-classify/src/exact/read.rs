@@ -149,8 +149,8 @@ impl<'r, K: Key, V> View<'r, K, V> {
         Position(self.shared.entries.index_of(found.0) as u32)
     }
 
-    /// All entries, in the order of their positions: each that is there throughout, once; of those that come
-    /// and go meanwhile, any.
+    /// All entries, in the order of their positions: each that is there throughout, once; of those
+    /// that come, go or are replaced meanwhile, any.
     pub fn iter(self) -> impl Iterator<Item = Found<'r, K, V>> {
         self.shared.live().map(move |index| self.entry(index))
     }

@@ -188,6 +188,14 @@ impl<K: Key, V> Writer<K, V> {
         self.positions.held()
     }
 
+    pub(super) fn count_generations(&mut self) {
+        self.positions.count_generations();
+    }
+
+    pub(super) fn generation(&self, position: Position) -> u32 {
+        self.positions.generation(position.index())
+    }
+
     fn take_position(&mut self) -> Option<u32> {
         if self.positions.is_out() {
             self.reclaim();

@@ -63,7 +63,7 @@ fn one_more_than_the_capacity_is_refused_and_given_back() {
 #[test]
 fn keys_of_one_hash_are_all_kept() {
     every_path(|simd| {
-        let mut writer = builder(500).simd(simd).build::<u32, u32>().unwrap();
+        let mut writer = builder::<u32, u32>(500).simd(simd).build().unwrap();
         let hash = Hash(0x1234_5678);
         (0..500).for_each(|key| assert!(writer.insert_hashed(hash, key, key + 1).is_ok()));
         (0..500).step_by(2).for_each(|key| assert!(writer.remove_hashed(hash, &key).is_some()));

@@ -21,24 +21,24 @@ fn handles_go_to_other_threads() {
 
 #[test]
 fn a_shape_that_cannot_be_is_an_error() {
-    let error = |capacity| builder(capacity).build::<u32, u32>().unwrap_err();
+    let error = |capacity| builder::<u32, u32>(capacity).build().unwrap_err();
     assert_eq!(error(0), Error::Capacity { asked: 0, limit: 1 << 26 });
     assert_eq!(error((1 << 26) + 1), Error::Capacity { asked: (1 << 26) + 1, limit: 1 << 26 });
-    let error = builder(1).load_percent(101).build::<u32, u32>().unwrap_err();
+    let error = builder::<u32, u32>(1).load_percent(101).build().unwrap_err();
     assert_eq!(error, Error::Load { asked: 101 });
-    let error = builder(1).build_in::<u32, u32>(&mut |_| None).unwrap_err();
+    let error = builder::<u32, u32>(1).build_in(&mut |_| None).unwrap_err();
     assert!(matches!(error, Error::Memory { bytes: 64.. }));
 }
 
 #[test]
 fn a_path_that_was_asked_for_is_taken() {
     every_path(|simd| {
-        let writer = builder(1).simd(simd).build::<u32, u32>().unwrap();
+        let writer = builder::<u32, u32>(1).simd(simd).build().unwrap();
         assert_eq!(writer.table().path().simd(), simd);
     });
     let lacking = Simd::ALL.into_iter().find(|simd| !simd.is_supported());
     if let Some(simd) = lacking {
-        assert!(matches!(builder(1).simd(simd).build::<u32, u32>(), Err(Error::Simd(_))));
+        assert!(matches!(builder::<u32, u32>(1).simd(simd).build(), Err(Error::Simd(_))));
     }
 }
 
@@ -49,7 +49,7 @@ fn what_is_found_takes_as_much_room_as_a_pointer() {
 
 #[test]
 fn a_position_stays_while_others_come_and_go() {
-    let mut writer = builder(1000).build::<u32, u32>().unwrap();
+    let mut writer = builder::<u32, u32>(1000).build().unwrap();
     let position = writer.insert(0, 0).unwrap().position();
     for key in 1..1000 {
         writer.insert(key, key).unwrap();
@@ -62,7 +62,7 @@ fn a_position_stays_while_others_come_and_go() {
 
 #[test]
 fn several_threads_write_one_table() {
-    let writer = builder(4000).build::<u32, u32>().unwrap().share();
+    let writer = builder::<u32, u32>(4000).build().unwrap().share();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let writer = writer.clone();
@@ -80,7 +80,7 @@ fn several_threads_write_one_table() {
 
 #[test]
 fn a_table_says_how_much_memory_it_takes() {
-    let table = builder(1 << 16).build::<[u8; 16], u64>().unwrap().table();
+    let table = builder::<[u8; 16], u64>(1 << 16).build().unwrap().table();
     // An entry of 32 bytes, 4.5 of a bucket, 4 of a list, and some.
     assert!((40 << 16..45 << 16).contains(&table.memory()), "{}", table.memory());
 }

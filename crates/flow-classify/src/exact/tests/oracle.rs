@@ -147,12 +147,11 @@ proptest! {
         hashing in hashing(),
     ) {
         every_path(|simd| {
-            let make = || builder(capacity).load_percent(load).simd(simd);
-            run::<[u8; 4]>(make().build().unwrap(), &operations, hashing);
-            run::<[u8; 13]>(make().build().unwrap(), &operations, hashing);
-            run::<[u8; 16]>(make().build().unwrap(), &operations, hashing);
-            run::<[u8; 40]>(make().build().unwrap(), &operations, hashing);
-            run::<[u8; 64]>(make().build().unwrap(), &operations, hashing);
+            run(builder::<[u8; 4], u32>(capacity).load_percent(load).simd(simd).build().unwrap(), &operations, hashing);
+            run(builder::<[u8; 13], u32>(capacity).load_percent(load).simd(simd).build().unwrap(), &operations, hashing);
+            run(builder::<[u8; 16], u32>(capacity).load_percent(load).simd(simd).build().unwrap(), &operations, hashing);
+            run(builder::<[u8; 40], u32>(capacity).load_percent(load).simd(simd).build().unwrap(), &operations, hashing);
+            run(builder::<[u8; 64], u32>(capacity).load_percent(load).simd(simd).build().unwrap(), &operations, hashing);
         });
     }
 }
