@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let build = FrameBuilder::new(MacAddr::BROADCAST, MacAddr::BROADCAST)
         .ipv4([192, 0, 2, 1].into(), [198, 51, 100, 7].into());
-    let frames = [1000, 2000, 1000].map(|port| build.clone().udp(port, 53).to_vec());
+    let frames = [1000, 2000, 1000].map(|port| build.udp(port, 53).to_vec());
 
     let mut writer = FlowTable::<KeyV4, AtomicU64>::builder(1 << 16).build()?;
     let mut reader = writer.reader();

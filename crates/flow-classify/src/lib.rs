@@ -2,6 +2,7 @@
 
 pub mod acl;
 pub mod exact;
+pub mod hash;
 pub mod lpm;
 pub mod memory;
 pub mod quiesce;
