@@ -29,13 +29,15 @@ enum Which {
 
 fn main() {
     let arguments = Arguments::parse();
+    // Asked before this thread is pinned to one.
+    let cores = cpus();
     pin(0);
     of_length::<4>(&arguments);
     of_length::<16>(&arguments);
     of_length::<40>(&arguments);
     of_length::<64>(&arguments);
     let both = [arguments.table, arguments.beside];
-    if cpus() > 1 && both == [Which::Linecard; 2] {
+    if cores > 1 && both == [Which::Linecard; 2] {
         beside_a_writer(&arguments.options);
     }
 }

@@ -11,7 +11,7 @@
 
 use super::bucket::{Meta, Word};
 use super::entry::Found;
-use super::key::{Hash, Key, Seed, same};
+use super::key::{Hash, Key, same};
 use super::read::View;
 use super::scan::Scan;
 use super::shared::Shared;
@@ -19,38 +19,20 @@ use super::shared::Shared;
 /// Keys of one round: enough to cover the latency of memory, few enough for the first cache.
 pub(super) const LANES: usize = 32;
 
-/// Where the hashes of keys come from.
-pub(super) trait Hashes<K>: Copy {
-    fn of(self, nth: usize, key: &K) -> Hash;
-}
-
-/// Hashes that the caller knows.
-impl<K> Hashes<K> for &[Hash] {
-    #[inline(always)]
-    fn of(self, nth: usize, _key: &K) -> Hash {
-        self[nth]
-    }
-}
-
-/// Hashes that are computed.
-impl<K: Key> Hashes<K> for &Seed {
-    #[inline(always)]
-    fn of(self, _nth: usize, key: &K) -> Hash {
-        self.hash(key)
-    }
-}
-
 impl<'r, K: Key, V> View<'r, K, V> {
     /// Looks for all `keys`; `found[n]` is what there is of `keys[n]`.
     ///
     /// As many as the shorter of the two slices has.
     #[inline]
     pub fn get_bulk(self, keys: &[K], found: &mut [Option<Found<'r, K, V>>]) {
-        // A copy, so that the compiler knows that nothing changes it meanwhile.
-        let seed = self.shared.seed;
+        // Hashes are computed out here: in code compiled for AVX-512 the compiler makes vectors
+        // of products of 64 bits, which takes twice as long as one product after the other.
+        let mut hashes = [Hash(0); LANES];
         for (keys, found) in keys.chunks(LANES).zip(found.chunks_mut(LANES)) {
-            // SAFETY: the view borrows its reader, which cannot announce an epoch meanwhile.
-            unsafe { self.shared.bulk_on_path(keys, &seed, found) };
+            for (hash, key) in hashes.iter_mut().zip(keys) {
+                *hash = self.shared.seed.hash(key);
+            }
+            self.get_round(&hashes, keys, found);
         }
     }
 
@@ -66,10 +48,15 @@ impl<'r, K: Key, V> View<'r, K, V> {
     ) {
         let both = hashes.chunks(LANES).zip(keys.chunks(LANES));
         for ((hashes, keys), found) in both.zip(found.chunks_mut(LANES)) {
-            let keys = &keys[..keys.len().min(hashes.len())];
-            // SAFETY: the view borrows its reader, which cannot announce an epoch meanwhile.
-            unsafe { self.shared.bulk_on_path(keys, hashes, found) };
+            self.get_round(hashes, keys, found);
         }
+    }
+
+    /// Up to [`LANES`] keys.
+    #[inline(always)]
+    fn get_round(self, hashes: &[Hash], keys: &[K], found: &mut [Option<Found<'r, K, V>>]) {
+        // SAFETY: the view borrows its reader, which cannot announce an epoch meanwhile.
+        unsafe { self.shared.bulk_on_path(hashes, keys, found) };
     }
 }
 
@@ -92,22 +79,22 @@ struct Bits {
 }
 
 impl<K: Key, V> Shared<K, V> {
-    /// Up to [`LANES`] keys; as many as the shorter of the two slices has.
+    /// Up to [`LANES`] keys; as many as the shortest of the three slices has.
     ///
     /// # Safety
     /// As for [`Shared::find`].
     #[inline(always)]
     pub(super) unsafe fn bulk<'r, S: Scan>(
         &'r self,
+        hashes: &[Hash],
         keys: &[K],
-        hashes: impl Hashes<K>,
         found: &mut [Option<Found<'r, K, V>>],
     ) {
-        let count = keys.len().min(found.len()).min(LANES);
+        let count = keys.len().min(hashes.len()).min(found.len()).min(LANES);
         let (keys, found) = (&keys[..count], &mut found[..count]);
         let before = self.moves.seen();
         let mut round = Round::default();
-        self.ask_for_buckets(keys, hashes, &mut round);
+        self.ask_for_buckets(&hashes[..count], &mut round);
         // SAFETY: as promised to this function.
         unsafe {
             self.ask_for_entries::<S>(count, &mut round);
@@ -118,15 +105,15 @@ impl<K: Key, V> Shared<K, V> {
     }
 
     #[inline(always)]
-    fn ask_for_buckets(&self, keys: &[K], hashes: impl Hashes<K>, round: &mut Round) {
+    fn ask_for_buckets(&self, hashes: &[Hash], round: &mut Round) {
         let geometry = self.geometry;
-        for (nth, (key, hash)) in keys.iter().zip(&mut round.hashes).enumerate() {
-            *hash = hashes.of(nth, key).0;
+        for (into, hash) in round.hashes.iter_mut().zip(hashes) {
+            *into = hash.0;
         }
         for (home, hash) in round.homes.iter_mut().zip(&round.hashes) {
             *home = geometry.home(Hash(*hash)) as u32;
         }
-        for home in &round.homes[..keys.len()] {
+        for home in &round.homes[..hashes.len().min(LANES)] {
             prefetch(self.bucket(*home as usize));
         }
         for (tag, hash) in round.tags.iter_mut().zip(&round.hashes) {

@@ -1,7 +1,6 @@
 //! The same code, compiled for every level of SIMD, and the choice among them.
 
 use super::bucket::{Bucket, Word};
-use super::bulk::Hashes;
 use super::entry::{Entry, Found};
 use super::key::{Hash, Key};
 use super::scan::{self, Scan};
@@ -29,20 +28,20 @@ impl<K: Key, V> Shared<K, V> {
     #[inline]
     pub(super) unsafe fn bulk_on_path<'r>(
         &'r self,
+        hashes: &[Hash],
         keys: &[K],
-        hashes: impl Hashes<K>,
         found: &mut [Option<Found<'r, K, V>>],
     ) {
         // SAFETY: `Path` only has what the processor has; the rest is promised to this function.
         unsafe {
             match self.path.simd() {
                 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
-                Simd::Avx512 => x86::bulk_avx512(self, keys, hashes, found),
+                Simd::Avx512 => x86::bulk_avx512(self, hashes, keys, found),
                 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
-                Simd::Avx2 => x86::bulk_avx2(self, keys, hashes, found),
+                Simd::Avx2 => x86::bulk_avx2(self, hashes, keys, found),
                 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
-                Simd::Sse42 => self.bulk::<scan::Sse>(keys, hashes, found),
-                _ => self.bulk::<scan::Plain>(keys, hashes, found),
+                Simd::Sse42 => self.bulk::<scan::Sse>(hashes, keys, found),
+                _ => self.bulk::<scan::Plain>(hashes, keys, found),
             }
         }
     }
@@ -64,19 +63,19 @@ impl<K: Key, V> Shared<K, V> {
 
 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
 mod x86 {
-    use super::{Found, Hashes, Key, Shared, scan};
+    use super::{Found, Hash, Key, Shared, scan};
 
     /// # Safety
     /// As for [`Shared::find`].
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     pub(super) unsafe fn bulk_avx512<'r, K: Key, V>(
         shared: &'r Shared<K, V>,
+        hashes: &[Hash],
         keys: &[K],
-        hashes: impl Hashes<K>,
         found: &mut [Option<Found<'r, K, V>>],
     ) {
         // SAFETY: as promised to this function.
-        unsafe { shared.bulk::<scan::Avx512>(keys, hashes, found) };
+        unsafe { shared.bulk::<scan::Avx512>(hashes, keys, found) };
     }
 
     /// # Safety
@@ -84,11 +83,11 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     pub(super) unsafe fn bulk_avx2<'r, K: Key, V>(
         shared: &'r Shared<K, V>,
+        hashes: &[Hash],
         keys: &[K],
-        hashes: impl Hashes<K>,
         found: &mut [Option<Found<'r, K, V>>],
     ) {
         // SAFETY: as promised to this function.
-        unsafe { shared.bulk::<scan::Avx2>(keys, hashes, found) };
+        unsafe { shared.bulk::<scan::Avx2>(hashes, keys, found) };
     }
 }
