@@ -54,6 +54,49 @@ pub unsafe fn received(object: Object, rearm: Rearm, flags: Flags, rx: RxFields)
     }
 }
 
+/// As [`received`], with the first 16 bytes of [`RxFields`] as two words, as descriptors often have
+/// them: packet type and packet length; data length, VLAN tag and RSS hash, each from bit 0 up. The
+/// mark and the outer tag stay what they were: `flags` does not name them.
+///
+/// # Safety
+/// As for [`received`].
+#[inline(always)]
+pub unsafe fn received_words(object: Object, rearm: Rearm, flags: Flags, rx: [u64; 2]) -> Mbuf {
+    let header: NonNull<Header> = object.cast();
+    // SAFETY: the caller has the buffer alone; `rx` lies at a multiple of 8 and is longer than that.
+    unsafe {
+        (*header.as_ptr()).rearm = rearm;
+        (*header.as_ptr()).flags = flags.bits();
+        (&raw mut (*header.as_ptr()).rx).cast::<[u64; 2]>().write(words(rx));
+        Mbuf::from_header(header)
+    }
+}
+
+/// Two words of fields as they lie in memory.
+#[inline(always)]
+fn words([first, second]: [u64; 2]) -> [u64; 2] {
+    if cfg!(target_endian = "little") {
+        return [first, second];
+    }
+    // Fields are in the machine's order each, words of several are not.
+    let pair = |low: u32, high: u32| u64::from(low) << 32 | u64::from(high);
+    let (len, vlan) = (second as u16, (second >> 16) as u16);
+    let lengths = u32::from(len) << 16 | u32::from(vlan);
+    [pair(first as u32, (first >> 32) as u32), pair(lengths, (second >> 32) as u32)]
+}
+
+/// Address and length for a device, of a packet that needs nothing else: one plain buffer of the
+/// pool `home`, that asks nothing of transmit. `None` of any other.
+#[inline(always)]
+pub fn simple(packet: &Mbuf, home: linecard_mempool::Home) -> Option<(u64, u16)> {
+    let header = packet.header();
+    if !header.is_plain() || header.flags & Flags::TX.bits() != 0 || header.home != home {
+        return None;
+    }
+    let iova = header.iova.wrapping_add(u64::from(header.rearm.data_off));
+    Some((iova, header.rx.data_len))
+}
+
 /// Gives up a packet that is one plain buffer, as an object of its pool: what a transmit ring keeps.
 /// The packet back, if it is more than that.
 #[inline(always)]

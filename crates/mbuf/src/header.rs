@@ -139,6 +139,7 @@ impl Header {
     /// Whether the buffer can go back to its pool as it is: direct and alone.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        self.rearm.kind == Kind::Direct as u8 && self.rearm.segs == 1
+        // Without a branch between: both lie in one word.
+        (self.rearm.kind == Kind::Direct as u8) & (self.rearm.segs == 1)
     }
 }

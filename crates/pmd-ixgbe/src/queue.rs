@@ -27,11 +27,18 @@ pub(crate) const fn bytes(descriptors: usize) -> usize {
 /// are volatile: what the device writes is not Rust's to reason about.
 #[derive(Debug)]
 pub(crate) struct Descriptors {
-    base: NonNull<[u64; 2]>,
-    mask: u32,
+    cells: Cells,
     iova: u64,
     /// Keeps the memory.
     _arena: Arena,
+}
+
+/// Where a ring lies: copied out of it for a loop, so that the loop need not look for it again.
+/// Whoever has it has the ring borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cells {
+    base: NonNull<[u64; 2]>,
+    mask: u32,
 }
 
 // SAFETY: one queue has the ring alone; the memory is no thread's own.
@@ -46,44 +53,54 @@ impl Descriptors {
         let iova = iova.ok_or(Trouble::Scattered { bytes: bytes(count) })?.raw();
         // SAFETY: within the arena, as was just asserted.
         let base = unsafe { arena.base().add(offset) }.cast();
-        let ring = Descriptors { base, mask: count as u32 - 1, iova, _arena: Arc::clone(arena) };
-        (0..count as u32).for_each(|at| ring.write(at, [0, 0]));
-        Ok(ring)
+        let cells = Cells { base, mask: count as u32 - 1 };
+        (0..count as u32).for_each(|at| cells.write(at, [0, 0]));
+        Ok(Descriptors { cells, iova, _arena: Arc::clone(arena) })
     }
 
-    pub(crate) fn len(&self) -> u32 {
+    /// The ring itself. The copy is not used after the ring has gone: queues make it anew in every
+    /// call.
+    #[inline(always)]
+    pub(crate) fn cells(&self) -> Cells {
+        self.cells
+    }
+}
+
+impl Cells {
+    #[inline(always)]
+    pub(crate) fn len(self) -> u32 {
         self.mask + 1
     }
 
     /// Where a position lies.
     #[inline(always)]
-    pub(crate) fn slot(&self, position: u32) -> usize {
+    pub(crate) fn slot(self, position: u32) -> usize {
         (position & self.mask) as usize
     }
 
     #[inline(always)]
-    fn at(&self, position: u32) -> *mut [u64; 2] {
+    fn at(self, position: u32) -> *mut [u64; 2] {
         // SAFETY: the slot is below the ring's size.
         unsafe { self.base.as_ptr().add(self.slot(position)) }
     }
 
     /// The second quadword, in which the device says that it is done.
     #[inline(always)]
-    pub(crate) fn status(&self, position: u32) -> u64 {
+    pub(crate) fn status(self, position: u32) -> u64 {
         // SAFETY: in the ring, aligned; the device may write it meanwhile, hence volatile.
         unsafe { u64::from_le((&raw const (*self.at(position))[1]).read_volatile()) }
     }
 
     /// The first quadword.
     #[inline(always)]
-    pub(crate) fn first(&self, position: u32) -> u64 {
+    pub(crate) fn first(self, position: u32) -> u64 {
         // SAFETY: as in `status`.
         unsafe { u64::from_le((&raw const (*self.at(position))[0]).read_volatile()) }
     }
 
     /// Writes a descriptor that the device has not been told of yet.
     #[inline(always)]
-    pub(crate) fn write(&self, position: u32, [first, second]: [u64; 2]) {
+    pub(crate) fn write(self, position: u32, [first, second]: [u64; 2]) {
         let at = self.at(position);
         // SAFETY: as in `status`.
         unsafe {
@@ -137,7 +154,7 @@ impl QueueControl {
         };
         registers.write_at(low, index, ring.iova as u32);
         registers.write_at(high, index, (ring.iova >> 32) as u32);
-        registers.write_at(length, index, bytes(ring.len() as usize) as u32);
+        registers.write_at(length, index, bytes(ring.cells.len() as usize) as u32);
         registers.write_at(head, index, 0);
         registers.write_at(tail, index, 0);
         let state = Mutex::new(State::Running);

@@ -7,9 +7,9 @@ use crate::queue::{Descriptors, QueueControl};
 use linecard_eal::barrier;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::receive;
-use linecard_mbuf::driver::{buffer, received};
+use linecard_mbuf::driver::{buffer, received, received_words};
 use linecard_mbuf::header::{Rearm, RxFields};
-use linecard_mbuf::{Burst, Mbuf, MbufPool};
+use linecard_mbuf::{Burst, Flags, Mbuf, MbufPool};
 use linecard_mempool::Object;
 use linecard_pmd_core::{Gate, Path, RxCounters, RxQueue, WakeUp};
 use linecard_ring::Sink;
@@ -82,7 +82,7 @@ impl Receive {
     /// A queue that has been enabled. Posts its first buffers.
     pub(crate) fn new(parts: Parts) -> Self {
         let filler = parts.pool.raw().filler();
-        let shadow = Shadow(vec![filler; parts.ring.len() as usize].into_boxed_slice());
+        let shadow = Shadow(vec![filler; parts.ring.cells().len() as usize].into_boxed_slice());
         let rearm = parts.pool.rearm(parts.port);
         let partial = Partial::None;
         let mut queue =
@@ -100,17 +100,17 @@ impl Receive {
             self.post_few();
         }
         if self.posted != before {
-            self.parts.tail.write(self.parts.ring.slot(self.posted) as u32);
+            self.parts.tail.write(self.parts.ring.cells().slot(self.posted) as u32);
         }
     }
 
     fn free(&self) -> u32 {
-        self.parts.ring.len() - BATCH - self.posted.wrapping_sub(self.next)
+        self.parts.ring.cells().len() - BATCH - self.posted.wrapping_sub(self.next)
     }
 
     /// Posts as many as make the position a multiple of the batch again.
     fn post_batch(&mut self) -> bool {
-        let slot = self.parts.ring.slot(self.posted);
+        let slot = self.parts.ring.cells().slot(self.posted);
         let n = (BATCH - self.posted % BATCH) as usize;
         let run = &mut self.shadow.0[slot..slot + n];
         if !self.parts.pool.raw().take_bulk(run) {
@@ -127,7 +127,7 @@ impl Receive {
         while self.posted.wrapping_sub(self.next) < BATCH
             && let Some(object) = self.parts.pool.raw().take()
         {
-            let slot = self.parts.ring.slot(self.posted);
+            let slot = self.parts.ring.cells().slot(self.posted);
             self.shadow.0[slot] = object;
             self.post(1);
         }
@@ -138,13 +138,15 @@ impl Receive {
     #[inline(always)]
     fn post(&mut self, n: u32) {
         let headroom = usize::from(self.rearm.data_off);
-        let slot = self.parts.ring.slot(self.posted);
-        for (i, object) in self.shadow.0[slot..slot + n as usize].iter().enumerate() {
+        let (ring, mut at) = (self.parts.ring.cells(), self.posted);
+        let slot = ring.slot(at);
+        for object in &self.shadow.0[slot..slot + n as usize] {
             // SAFETY: taken from the pool of packets just now.
             let place = unsafe { buffer(*object, headroom) };
-            self.parts.ring.write(self.posted.wrapping_add(i as u32), [place.iova, 0]);
+            ring.write(at, [place.iova, 0]);
+            at = at.wrapping_add(1);
         }
-        self.posted = self.posted.wrapping_add(n);
+        self.posted = at;
     }
 
     /// Receives up to `limit` packets to where `into` points; says how many, and their bytes.
@@ -153,16 +155,18 @@ impl Receive {
     /// `into` can be written `limit` times.
     #[inline(always)]
     unsafe fn receive_into(&mut self, into: *mut Mbuf, limit: usize) -> (usize, u64) {
-        let (mut got, mut bytes) = (0, 0);
-        while got < limit && self.next != self.posted {
-            let status = self.parts.ring.status(self.next);
-            if status & receive::DD.mask() == 0 {
-                break;
+        let limit_of_whole = if self.is_between() { limit } else { 0 };
+        // SAFETY: the caller's promise.
+        let (mut got, mut bytes) = unsafe {
+            match self.parts.meaning.is_wanted() {
+                true => self.whole_frames::<true>(into, limit_of_whole),
+                false => self.whole_frames::<false>(into, limit_of_whole),
             }
-            // Pairs with the device's order: the first quadword and the data, then DD.
-            barrier::dma_observe();
-            let Some(found) = self.take(status) else { break };
-            self.next = self.next.wrapping_add(1);
+        };
+        // What stopped it may be a frame in pieces.
+        while got < limit
+            && let Some(found) = self.other_frame()
+        {
             if let Found::Packet(packet) = found {
                 bytes += packet.len() as u64;
                 // SAFETY: `got` is below the limit.
@@ -173,15 +177,79 @@ impl Receive {
         (got, bytes)
     }
 
-    /// What the descriptor at `next`, which is done, has brought. `None` if it cannot be.
+    /// Frames of one descriptor each, until one is not done or anything else. What descriptors say of
+    /// them is `TOLD`, if anybody asked for it.
+    ///
+    /// # Safety
+    /// `into` can be written `limit` times.
     #[inline(always)]
+    unsafe fn whole_frames<const TOLD: bool>(
+        &mut self,
+        into: *mut Mbuf,
+        limit: usize,
+    ) -> (usize, u64) {
+        const WHOLE: u64 = receive::DD.mask() | receive::EOP.mask();
+        let (ring, meaning, room) = (self.parts.ring.cells(), &self.parts.meaning, self.parts.room);
+        let (shadow, rearm, mut next, mut bytes) = (&*self.shadow.0, self.rearm, self.next, 0);
+        let waits = self.posted.wrapping_sub(next) as usize;
+        let limit = limit.min(waits);
+        let mut got = 0;
+        while got < limit {
+            let status = ring.status(next);
+            let len = receive::PKT_LEN.of(status) as u16;
+            // A length of 0 wraps and is too large as well.
+            if status & WHOLE != WHOLE || len.wrapping_sub(1) >= room {
+                break;
+            }
+            // Pairs with the device's order: the first quadword and the data, then DD.
+            barrier::dma_observe();
+            let first = if TOLD { ring.first(next) } else { 0 };
+            let (packet_type, flags) =
+                if TOLD { meaning.of(first, status) } else { (0, Flags::empty()) };
+            // Data length and tag stand in the descriptor as they do in the packet's header.
+            let lengths = u64::from(packet_type) | u64::from(len) << 32;
+            let words = [lengths, status >> 32 | first & receive::HASH.mask()];
+            // SAFETY: the buffer was posted from this pool, whose `rearm` this is, and is given up as
+            // `next` goes on; `len` is at most what the device may write there, which is at most the
+            // pool's data room; a pool's memory is initialised. `got` is below the limit.
+            unsafe {
+                let object = *shadow.get_unchecked(ring.slot(next));
+                into.add(got).write(received_words(object, rearm, flags, words));
+            }
+            bytes += u64::from(len);
+            got += 1;
+            next = next.wrapping_add(1);
+        }
+        self.next = next;
+        (got, bytes)
+    }
+
+    /// Whether no frame is incomplete.
+    fn is_between(&self) -> bool {
+        matches!(self.partial, Partial::None)
+    }
+
+    /// What the next descriptor has brought, if it is done: a frame in pieces, or a lie.
+    #[inline(never)]
+    fn other_frame(&mut self) -> Option<Found> {
+        let status = self.parts.ring.cells().status(self.next);
+        if self.next == self.posted || !receive::DD.is_set(status) {
+            return None;
+        }
+        // Pairs with the device's order, as in `whole_frames`.
+        barrier::dma_observe();
+        let found = self.take(status)?;
+        self.next = self.next.wrapping_add(1);
+        Some(found)
+    }
+
+    /// What the descriptor at `next`, which is done, has brought. `None` if it cannot be.
     fn take(&mut self, status: u64) -> Option<Found> {
         let len = receive::PKT_LEN.of(status) as u16;
-        // A length of 0 wraps and is too large as well.
         if len.wrapping_sub(1) >= self.parts.room {
             return self.lie();
         }
-        let first = self.parts.ring.first(self.next);
+        let first = self.parts.ring.cells().first(self.next);
         let (packet_type, flags) = self.parts.meaning.of(first, status);
         let fields = RxFields {
             packet_type,
@@ -191,13 +259,13 @@ impl Receive {
             rss_hash: receive::HASH.of(first) as u32,
             ..RxFields::default()
         };
-        let object = self.shadow.0[self.parts.ring.slot(self.next)];
-        // SAFETY: the buffer was posted from this pool, whose `rearm` this is, and is given up as
-        // `next` goes on; `len` is at most what the device may write there, which is at most the
-        // pool's data room; a pool's memory is initialised.
+        let object = self.shadow.0[self.parts.ring.cells().slot(self.next)];
+        // SAFETY: as in `whole_frames`.
         let packet = unsafe { received(object, self.rearm, flags, fields) };
-        let whole = receive::EOP.is_set(status) && matches!(self.partial, Partial::None);
-        if whole { Some(Found::Packet(packet)) } else { Some(self.piece(packet, status)) }
+        match receive::EOP.is_set(status) && self.is_between() {
+            true => Some(Found::Packet(packet)),
+            false => Some(self.piece(packet, status)),
+        }
     }
 
     /// A piece of a frame of several. What it means is said with its last piece (§7.1.6.2).
@@ -260,13 +328,20 @@ impl RxQueue for Receive {
             Scatter::No => "one buffer holds the largest frame",
             Scatter::Yes => "frames may lie in several buffers",
         };
-        Path { name: "bulk", reason: format!("{reason}; posts {BATCH} descriptors at a time") }
+        let told = match self.parts.meaning.is_wanted() {
+            true => "tells what was asked for",
+            false => "tells lengths only, as no more was asked for",
+        };
+        Path {
+            name: "bulk",
+            reason: format!("{reason}; {told}; posts {BATCH} descriptors at a time"),
+        }
     }
 
     fn waiting(&self, limit: usize) -> Option<usize> {
         let most = (self.posted.wrapping_sub(self.next) as usize).min(limit);
         let done = |i: &usize| {
-            let status = self.parts.ring.status(self.next.wrapping_add(*i as u32));
+            let status = self.parts.ring.cells().status(self.next.wrapping_add(*i as u32));
             receive::DD.is_set(status)
         };
         Some((0..most).take_while(done).count())

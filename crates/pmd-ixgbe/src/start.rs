@@ -146,7 +146,7 @@ impl IxgbePort {
             tail: self.hardware.registers.bind(&TDT, index)?,
             control,
             offloads: plan.config.tx_offloads_asked(),
-            longest: frame(self.mtu) - 4,
+            longest: frame(self.mtu) as u64 - 4,
             known: plan.known.clone(),
             gate: plan.gate.clone(),
             counters: Arc::clone(&self.stats.tx[index as usize]),

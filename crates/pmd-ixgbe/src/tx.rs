@@ -7,8 +7,8 @@ use crate::queue::{Descriptors, QueueControl};
 use crate::start::Keeps;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::transmit;
-use linecard_mbuf::driver::{free_plain, from_address, into_address, is_plain, take_addresses};
-use linecard_mbuf::{Burst, Flags, Mbuf};
+use linecard_mbuf::driver::{free_plain, from_address, into_address, simple, take_addresses};
+use linecard_mbuf::{Burst, Mbuf};
 use linecard_mempool::Home;
 use linecard_pmd_core::{Gate, Path, TxCounters, TxOffloads, TxQueue};
 use offload::Context;
@@ -31,7 +31,7 @@ pub(crate) struct Parts {
     pub(crate) control: Arc<QueueControl>,
     pub(crate) offloads: TxOffloads,
     /// The longest packet, its check sequence not counted.
-    pub(crate) longest: usize,
+    pub(crate) longest: u64,
     /// Pools that the device was told of.
     pub(crate) known: Known,
     pub(crate) gate: Gate,
@@ -70,7 +70,7 @@ struct Report {
 impl Transmit {
     /// A queue that has been enabled.
     pub(crate) fn new(parts: Parts) -> Self {
-        let size = parts.ring.len() as usize;
+        let size = parts.ring.cells().len() as usize;
         let home = parts.known.first();
         let reports = VecDeque::with_capacity(size);
         let context = Context::default();
@@ -88,40 +88,33 @@ impl Transmit {
     /// Free descriptors. One always stays empty: head and tail that are equal mean none (§7.2.3.3).
     #[inline(always)]
     fn free(&self) -> usize {
-        (self.parts.ring.len() - 1 - self.tail.wrapping_sub(self.done)) as usize
-    }
-
-    /// Whether a packet needs nothing but its address and length in one descriptor.
-    #[inline(always)]
-    fn is_simple(&self, packet: &Mbuf) -> bool {
-        is_plain(packet)
-            && !packet.flags().intersects(Flags::TX)
-            && packet.home() == self.home
-            && packet.len().wrapping_sub(1) < self.parts.longest
+        (self.parts.ring.cells().len() - 1 - self.tail.wrapping_sub(self.done)) as usize
     }
 
     /// Sends simple packets from the front of the burst until there is another kind, or no room.
     /// Says how many, and their bytes.
     #[inline(always)]
     fn send_simple(&mut self, burst: &mut Burst) -> (usize, u64) {
-        let slot = self.parts.ring.slot(self.tail);
+        let (ring, home, longest) = (self.parts.ring.cells(), self.home, self.parts.longest);
+        let slot = ring.slot(self.tail);
         // What stands together in the ring is moved at once.
-        let run = (self.shadow.len() - slot).min(self.free());
-        let (mut n, mut bytes) = (0, 0);
-        for packet in burst.iter().take(run) {
-            if !self.is_simple(packet) {
+        let run = (self.shadow.len() - slot).min(self.free()).min(burst.len());
+        let (mut at, mut bytes) = (self.tail, 0);
+        for packet in &burst[..run] {
+            let Some((iova, len)) = simple(packet, home) else { break };
+            let len = u64::from(len);
+            if len.wrapping_sub(1) >= longest {
                 break;
             }
-            let len = packet.len() as u64;
-            let second = WHOLE | len | len << transmit::PAYLEN.lsb;
-            self.parts.ring.write(self.tail.wrapping_add(n), [packet.place().iova, second]);
-            n += 1;
+            ring.write(at, [iova, WHOLE | len | len << transmit::PAYLEN.lsb]);
+            at = at.wrapping_add(1);
             bytes += len;
         }
+        let n = at.wrapping_sub(self.tail) as usize;
         // SAFETY: `n` is at most the burst's length, and at most what lies behind `slot`.
-        unsafe { take_addresses(burst, n as usize, self.shadow.as_mut_ptr().add(slot)) };
-        self.tail = self.tail.wrapping_add(n);
-        (n as usize, bytes)
+        unsafe { take_addresses(burst, n, self.shadow.as_mut_ptr().add(slot)) };
+        self.tail = at;
+        (n, bytes)
     }
 
     /// Asks for a report of the last descriptor, if there is one since the last report.
@@ -132,8 +125,9 @@ impl Transmit {
             return;
         }
         let last = self.tail.wrapping_sub(1);
-        let [first, second] = [self.parts.ring.first(last), self.parts.ring.status(last)];
-        self.parts.ring.write(last, [first, second | transmit::RS.mask()]);
+        let [first, second] =
+            [self.parts.ring.cells().first(last), self.parts.ring.cells().status(last)];
+        self.parts.ring.cells().write(last, [first, second | transmit::RS.mask()]);
         self.reports.push_back(Report { end: self.tail, plain });
     }
 
@@ -162,7 +156,7 @@ impl Transmit {
             let end = if left == 0 { transmit::EOP.mask() } else { 0 };
             self.place([place.iova, plan.data | bytes as u64 | end], None);
         }
-        let last = self.parts.ring.slot(self.tail.wrapping_sub(1));
+        let last = self.parts.ring.cells().slot(self.tail.wrapping_sub(1));
         self.shadow[last] = burst.drain(1).next().map(into_address);
         self.report(false);
         Some((1, len))
@@ -170,8 +164,8 @@ impl Transmit {
 
     /// Writes the next descriptor, with the packet that ends there.
     fn place(&mut self, words: [u64; 2], packet: Option<NonNull<u8>>) {
-        self.parts.ring.write(self.tail, words);
-        self.shadow[self.parts.ring.slot(self.tail)] = packet;
+        self.parts.ring.cells().write(self.tail, words);
+        self.shadow[self.parts.ring.cells().slot(self.tail)] = packet;
         self.tail = self.tail.wrapping_add(1);
     }
 
@@ -181,7 +175,7 @@ impl Transmit {
         while self.free() < wanted
             && let Some(report) = self.reports.front().copied()
         {
-            let status = self.parts.ring.status(report.end.wrapping_sub(1));
+            let status = self.parts.ring.cells().status(report.end.wrapping_sub(1));
             if !transmit::DD.is_set(status) {
                 break;
             }
@@ -195,7 +189,7 @@ impl Transmit {
     /// Frees the packets of a report; says how many.
     fn free_until(&mut self, report: Report) -> usize {
         let (from, n) =
-            (self.parts.ring.slot(self.done), report.end.wrapping_sub(self.done) as usize);
+            (self.parts.ring.cells().slot(self.done), report.end.wrapping_sub(self.done) as usize);
         self.done = report.end;
         let first = n.min(self.shadow.len() - from);
         let mut freed = 0;
@@ -216,7 +210,7 @@ impl Transmit {
     fn strip(&mut self) -> Vec<Mbuf> {
         let mut all = Vec::new();
         while self.done != self.tail {
-            let slot = self.parts.ring.slot(self.done);
+            let slot = self.parts.ring.cells().slot(self.done);
             // SAFETY: in the shadow between `done` and `tail`, and taken out.
             all.extend(self.shadow[slot].take().map(|address| unsafe { from_address(address) }));
             self.done = self.done.wrapping_add(1);
@@ -261,7 +255,7 @@ impl TxQueue for Transmit {
         }
         self.report(true);
         if self.tail != before {
-            self.parts.tail.write(self.parts.ring.slot(self.tail) as u32);
+            self.parts.tail.write(self.parts.ring.cells().slot(self.tail) as u32);
         }
         self.parts.counters.sent(sum.0, sum.1, burst.len());
         sum.0

@@ -11,7 +11,8 @@ pub(crate) struct Meaning {
     /// By [`type_index`].
     types: Box<[u32; 512]>,
     /// By [`flag_index`].
-    flags: Box<[Flags; 64]>,
+    flags: Box<[Flags; 128]>,
+    is_wanted: bool,
 }
 
 /// The headers' bits, EtherType filter, VLAN: 9 bits.
@@ -21,14 +22,15 @@ fn type_index(first: u64) -> usize {
     ((word & 0x7F) | (word >> 4 & 0x180)) as usize
 }
 
-/// L4 checked, IPv4 checked, L4 wrong, IPv4 wrong, tag, hash: 6 bits.
+/// L4 checked, IPv4 checked, L4 wrong, IPv4 wrong, tag, UDP, hash: 7 bits.
 #[inline(always)]
 fn flag_index(first: u64, status: u64) -> usize {
     let checked = status >> 5 & 0b11;
     let wrong = status >> 28 & 0b1100;
     let tag = status << 1 & 0b1_0000;
-    let hash = u64::from(first & receive::RSS_TYPE.mask() != 0) << 5;
-    (checked | wrong | tag | hash) as usize
+    let udp = first >> receive::PACKET_TYPE.lsb & bits::UDP;
+    let hash = u64::from(first & receive::RSS_TYPE.mask() != 0) << 6;
+    (checked | wrong | tag | udp | hash) as usize
 }
 
 impl Meaning {
@@ -36,23 +38,23 @@ impl Meaning {
     pub(crate) fn new(offloads: RxOffloads) -> Self {
         let mut types = Box::new([0; 512]);
         types.iter_mut().enumerate().for_each(|(index, entry)| *entry = packet_type(index).bits());
-        let mut flags = Box::new([Flags::empty(); 64]);
+        let mut flags = Box::new([Flags::empty(); 128]);
         flags.iter_mut().enumerate().for_each(|(index, entry)| *entry = told(index, offloads));
-        // §7.1.11: the 82599 reports UDP datagrams without a checksum as wrong, so that nobody is
-        // told of wrong ones; `of` asks for the type.
-        Meaning { types, flags }
+        let nothing = RxOffloads::SCATTER | RxOffloads::VLAN_FILTER;
+        Meaning { types, flags, is_wanted: !nothing.contains(offloads) }
+    }
+
+    /// Whether anybody asked what descriptors say, but for lengths.
+    #[inline(always)]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted
     }
 
     /// A packet's type and flags.
     #[inline(always)]
     pub(crate) fn of(&self, first: u64, status: u64) -> (u32, Flags) {
-        let index = type_index(first);
-        let flags = self.flags[flag_index(first, status)];
-        let is_udp = index as u64 & bits::UDP != 0;
-        if flags.contains(Flags::L4_CHECKSUM_BAD) && is_udp {
-            return (self.types[index], flags - Flags::L4_CHECKSUM_BAD);
-        }
-        (self.types[index], flags)
+        // Both indices are below the tables' sizes by their masks.
+        (self.types[type_index(first)], self.flags[flag_index(first, status)])
     }
 }
 
@@ -84,13 +86,18 @@ fn told(index: usize, offloads: RxOffloads) -> Flags {
     let has = |bit: usize| index >> bit & 1 == 1;
     let mut flags = Flags::empty();
     if offloads.contains(RxOffloads::L4_CHECKSUM) && has(0) {
-        flags |= if has(2) { Flags::L4_CHECKSUM_BAD } else { Flags::L4_CHECKSUM_GOOD };
+        flags |= match (has(2), has(5)) {
+            (false, _) => Flags::L4_CHECKSUM_GOOD,
+            // §7.1.11: UDP datagrams without a checksum are reported as wrong too.
+            (true, true) => Flags::empty(),
+            (true, false) => Flags::L4_CHECKSUM_BAD,
+        };
     }
     if offloads.contains(RxOffloads::IP_CHECKSUM) && has(1) {
         flags |= if has(3) { Flags::IP_CHECKSUM_BAD } else { Flags::IP_CHECKSUM_GOOD };
     }
     flags.set(Flags::VLAN_STRIPPED, offloads.contains(RxOffloads::VLAN_STRIP) && has(4));
-    flags.set(Flags::RSS_HASH, offloads.contains(RxOffloads::RSS_HASH) && has(5));
+    flags.set(Flags::RSS_HASH, offloads.contains(RxOffloads::RSS_HASH) && has(6));
     flags
 }
 

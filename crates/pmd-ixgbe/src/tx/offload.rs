@@ -41,10 +41,10 @@ pub(crate) fn plan(packet: &Mbuf, parts: &Parts, before: &Context) -> Option<Pla
     }
     let request = request.unwrap_or_default();
     let payload = match request.segmentation {
-        Segmentation::None if packet.len() > parts.longest => return None,
+        Segmentation::None if packet.len() as u64 > parts.longest => return None,
         Segmentation::None => packet.len(),
         Segmentation::Udp(_) => return None,
-        Segmentation::Tcp(size) => cut(packet, &request, size, parts.longest)?,
+        Segmentation::Tcp(size) => cut(packet, &request, size, parts.longest as usize)?,
     };
     let needs = tag.is_some() || asked.intersects(!TxOffloads::MULTI_SEGMENT);
     let told = if needs { Context(words(&request, tag)) } else { *before };
