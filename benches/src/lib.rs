@@ -4,6 +4,7 @@
 //! same case names. `cargo xtask compare` runs both in turn and joins their rows.
 #![expect(clippy::print_stdout, reason = "rows on standard output are what the programs are for")]
 
+pub mod acl;
 pub mod exact;
 pub mod routes;
 

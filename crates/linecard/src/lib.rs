@@ -24,6 +24,7 @@
 //! ```
 
 pub use linecard_eal as eal;
+pub use linecard_flow_classify as classify;
 pub use linecard_mbuf as mbuf;
 pub use linecard_mempool as mempool;
 pub use linecard_net as net;

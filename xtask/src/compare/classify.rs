@@ -3,6 +3,7 @@
 //! Every structure has a file here, that says who is measured beside whom and what the bars are.
 //! The names of its cases begin with the name of the structure.
 
+mod acl;
 mod exact;
 mod lpm;
 
@@ -15,7 +16,8 @@ type Contests = Vec<Box<dyn Contest>>;
 type Make = fn(Option<f64>, &str) -> Result<Contests>;
 
 /// How the names of a structure's cases begin, and its contests.
-const STRUCTURES: &[(&str, Make)] = &[("exact", exact::contests), ("lpm", lpm::contests)];
+const STRUCTURES: &[(&str, Make)] =
+    &[("acl", acl::contests), ("exact", exact::contests), ("lpm", lpm::contests)];
 
 /// The contests of all structures that `case` may name cases of.
 pub(super) fn contests(seconds: Option<f64>, case: &str) -> Result<Contests> {

@@ -44,6 +44,7 @@ mod reader;
 mod segments;
 mod split;
 mod table;
+pub mod text;
 
 pub use count::RuleCount;
 pub use overlap::may_overlap;

@@ -7,6 +7,7 @@ mod capture;
 mod captures;
 mod leftovers;
 mod machine;
+mod rules;
 
 use linecard_testbed::programs::{Program, ProgramError, Running};
 use std::time::Duration;

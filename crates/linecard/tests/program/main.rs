@@ -5,6 +5,7 @@ mod files;
 mod modes;
 mod refusals;
 mod report;
+mod rules;
 
 use linecard_testbed::programs::{Output, Program};
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! One lcore's loop: its streams, run to completion.
 
 use super::modes::Context;
+use super::rules::Filter;
 use linecard::eal::clock::Clock;
 use linecard::eal::lcore::{Idle, Idler, WorkerContext};
 use linecard::mbuf::Burst;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 pub(crate) struct Stream {
     pub(crate) rx: Box<dyn RxQueue>,
     pub(crate) tx: Box<dyn TxQueue>,
+    /// What rules do with packets first, if there are some.
+    pub(crate) filter: Option<Filter>,
     pub(crate) context: Context,
     /// Packets under way: what could not be sent waits here, and less is received meanwhile.
     pub(crate) burst: Burst,
@@ -24,6 +27,9 @@ impl Stream {
     fn step(&mut self) -> usize {
         let waiting = self.burst.len();
         let n = if waiting < self.burst.limit() { self.rx.receive(&mut self.burst) } else { 0 };
+        if let Some(filter) = &mut self.filter {
+            filter.apply(&mut self.burst, waiting);
+        }
         self.context.apply(&mut self.burst, waiting);
         let sent = if self.burst.is_empty() { 0 } else { self.tx.send(&mut self.burst) };
         if n == 0 && sent == 0 {

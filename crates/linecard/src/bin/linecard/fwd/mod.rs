@@ -4,6 +4,7 @@ mod bench;
 mod lcore;
 mod modes;
 mod report;
+mod rules;
 mod setup;
 
 use crate::port::{OpenError, Spec, open_all};
@@ -16,9 +17,11 @@ use linecard::eal::lcore::{
 use linecard::mbuf::MbufPool;
 use linecard::pmd::{Error as PortError, Event, Port, Started};
 use modes::Mode;
-use report::{LcoreReport, PoolReport, PortReport, Rates, Report, Total};
+use report::{LcoreReport, PoolReport, PortReport, Rates, Report, RuleReport, Total};
+use rules::Rules;
 use setup::{Running, Work};
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,6 +76,9 @@ pub(crate) struct Options {
     /// What an lcore does when there is nothing to do.
     #[arg(long, value_enum, default_value = "pause")]
     idle: IdleChoice,
+    /// Rules for received packets, one a line (see docs/rules.md).
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// Print one JSON object as the last line, and no rates.
     #[arg(long)]
     json: bool,
@@ -131,9 +137,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, OpenError> {
         true => bench::ports()?,
         false => (open_all(&options.ports)?, None),
     };
-    let Running { ports, work, pool } = setup::start(&options, drivers, &map)?;
+    let Running { ports, work, pool, rules } = setup::start(&options, drivers, &map)?;
     let far = far_ends.map(|ends| bench::FarEnds::start(ends, &topology, &map)).transpose()?;
-    let session = Session { options: &options, topology: &topology, map: &map, pool };
+    let session = Session { options: &options, topology: &topology, map: &map, pool, rules };
     let outcome = session.forward(ports, work, &interrupted);
     if let Some(far) = far {
         far.stop()?;
@@ -155,6 +161,7 @@ struct Session<'a> {
     topology: &'a Topology,
     map: &'a LcoreMap,
     pool: MbufPool,
+    rules: Option<Rules>,
 }
 
 /// What a run leaves behind.
@@ -162,6 +169,7 @@ struct Outcomes {
     seconds: f64,
     ports: Vec<PortReport>,
     lcores: Vec<LcoreReport>,
+    rules: Vec<RuleReport>,
     errors: Vec<String>,
 }
 
@@ -202,8 +210,9 @@ impl Session<'_> {
         let lcores = lcores.collect();
         let (unsent, mut errors) = collect(workers.join());
         errors.extend(gone);
+        let rules = self.rules.as_ref().map_or_else(Vec::new, |rules| rules.report(&ports));
         let ports = self.stop(ports, &unsent, &mut errors);
-        Ok(Outcomes { seconds, ports, lcores, errors })
+        Ok(Outcomes { seconds, ports, lcores, rules, errors })
     }
 
     /// Stops the ports; says what each has counted.
@@ -274,6 +283,7 @@ impl Session<'_> {
             bench: self.options.ports.is_empty(),
             ports: outcomes.ports,
             lcores: outcomes.lcores,
+            rules: outcomes.rules,
             total: Total { packets, mpps: packets as f64 / outcomes.seconds / 1e6 },
             pools: vec![PoolReport {
                 name: self.pool.name().into(),

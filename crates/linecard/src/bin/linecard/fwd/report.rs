@@ -14,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) bench: bool,
     pub(crate) ports: Vec<PortReport>,
     pub(crate) lcores: Vec<LcoreReport>,
+    /// Of each line of `--rules`.
+    pub(crate) rules: Vec<RuleReport>,
     pub(crate) total: Total,
     pub(crate) pools: Vec<PoolReport>,
     pub(crate) warnings: Vec<String>,
@@ -55,6 +57,43 @@ pub(crate) struct PoolReport {
     pub(crate) size: usize,
     pub(crate) available: usize,
     pub(crate) leaked: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct RuleReport {
+    pub(crate) line: usize,
+    pub(crate) rule: String,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    /// From the start to the last packet.
+    pub(crate) last_seen_s: Option<f64>,
+    /// Ports that run it themselves.
+    pub(crate) ports: Vec<String>,
+    /// Whether all of these count its packets.
+    pub(crate) counted: bool,
+}
+
+impl RuleReport {
+    pub(crate) fn new(line: usize, rule: &str) -> Self {
+        let (last_seen_s, ports) = (None, Vec::new());
+        RuleReport {
+            line,
+            rule: rule.into(),
+            packets: 0,
+            bytes: 0,
+            last_seen_s,
+            ports,
+            counted: true,
+        }
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let last = self.last_seen_s.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3}"));
+        let runs = if self.ports.is_empty() { "software".into() } else { self.ports.join(" ") };
+        let note = if self.counted { "" } else { "+ ?" };
+        let packets = format!("{}{note}", self.packets);
+        [self.line.to_string(), self.rule.clone(), runs, packets, self.bytes.to_string(), last]
+    }
 }
 
 impl PortReport {
@@ -106,6 +145,12 @@ impl Report {
             ]);
         }
         crate::tell!("{lcores}");
+        if !self.rules.is_empty() {
+            let heads = ["line", "rule", "runs in", "packets", "bytes", "last seen (s)"];
+            let mut rules = table(&heads, 3);
+            self.rules.iter().for_each(|rule| _ = rules.add_row(rule.cells()));
+            crate::tell!("{rules}");
+        }
         for pool in &self.pools {
             let (size, back) = (pool.size, pool.available);
             crate::tell!(

@@ -3,6 +3,7 @@
 
 use super::lcore::Stream;
 use super::modes::{Context, Mode};
+use super::rules::{self, Rules};
 use super::{Offloads, Options};
 use crate::port::OpenError;
 use linecard::eal::lcore::{Lcore, LcoreMap};
@@ -25,6 +26,7 @@ pub(crate) struct Running {
     pub(crate) ports: Vec<Port<Started>>,
     pub(crate) work: Vec<Work>,
     pub(crate) pool: MbufPool,
+    pub(crate) rules: Option<Rules>,
 }
 
 /// Configures and starts all ports, and deals their streams out to lcores.
@@ -35,6 +37,7 @@ pub(crate) fn start(
 ) -> Result<Running, OpenError> {
     let ports: Vec<_> = drivers.into_iter().map(Port::open_boxed).collect();
     check_queues(options)?;
+    let texts = options.rules.as_deref().map(rules::read).transpose()?;
     ports.iter().try_for_each(|port| check_limits(options, port.info()))?;
     let pool = pool(options, &ports, map)?;
     let passed = passed(options, &ports);
@@ -48,8 +51,10 @@ pub(crate) fn start(
         started.push(port);
         queues.push(its);
     }
-    let work = deal(options, &started, queues, &pool, map);
-    Ok(Running { ports: started, work, pool })
+    let install = |texts| Rules::install(texts, &mut started, options.rxq);
+    let rules = texts.map(install).transpose()?;
+    let work = deal(options, &started, queues, &pool, map, rules.as_ref());
+    Ok(Running { ports: started, work, pool, rules })
 }
 
 fn check_queues(options: &Options) -> Result<(), OpenError> {
@@ -192,6 +197,7 @@ fn deal(
     queues: Vec<Queues>,
     pool: &MbufPool,
     map: &LcoreMap,
+    rules: Option<&Rules>,
 ) -> Vec<Work> {
     let mut work: Vec<_> =
         map.lcores().iter().cloned().map(|lcore| Work { lcore, streams: vec![] }).collect();
@@ -205,9 +211,10 @@ fn deal(
             // As many transmit queues were asked for as there are streams.
             let Some(tx) = tx[partner][queue].take() else { continue };
             let context = Context::new(options.mode, mac, pool.clone(), usize::from(options.frame));
+            let filter = rules.and_then(|rules| rules.filter(port));
             let burst = Burst::with_limit(usize::from(options.burst));
             let at = next % work.len();
-            work[at].streams.push(Stream { rx, tx, context, burst, tx_port: partner });
+            work[at].streams.push(Stream { rx, tx, filter, context, burst, tx_port: partner });
             next += 1;
         }
     }
