@@ -170,12 +170,13 @@ pub(crate) fn run(order: &Order<'_>, programs: &Programs, print: impl Fn(&str)) 
     bench.options(order.declaration, &mut launch)?;
     let Channels { console, results, requests, monitor } = qemu::channels(&mut launch)?;
     let started = Instant::now();
-    let guest = Children(vec![start(launch, &sender).context("cannot start QEMU")?]);
+    let mut guest = Children(vec![start(launch, &sender).context("cannot start QEMU")?]);
     listen(console, &sender, Said::Console);
     listen_to_tests(results, &sender);
     answer(requests, monitor, sender);
     let mut watch = Watch::new(order, started)?;
     watch.until_the_end(&receiver, &print);
+    watch.qemu_went_well(&mut guest);
     drop(guest);
     watch.helpers_went_well(&mut helpers, &order.declaration.helpers);
     watch.finish(order.tests)
@@ -334,6 +335,19 @@ impl Watch {
         let at = self.started.elapsed().as_secs_f32();
         // A full disk must not fail the tests.
         let _ = writeln!(self.log, "{at:7.2} {who:7} {line}");
+    }
+
+    /// QEMU runs until it is killed, so that an end of its own is one too early: a reset of the
+    /// machine ends it with success, a fault of QEMU with a signal.
+    fn qemu_went_well(&mut self, guest: &mut Children) {
+        if self.exit.is_some() {
+            return;
+        }
+        // Its sockets are closed just before it is gone.
+        thread::sleep(Duration::from_millis(200));
+        if let Some(Ok(Some(status))) = guest.0.first_mut().map(Child::try_wait) {
+            self.complain(format!("QEMU ended with {status}"));
+        }
     }
 
     /// Those that ended by themselves, and badly.

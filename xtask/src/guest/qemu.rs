@@ -135,8 +135,10 @@ fn memory(declaration: &Declaration, launch: &mut Launch) {
 }
 
 /// Without `no_timer_check` the kernel expects ten timer interrupts while it counts to a number, and
-/// panics when a busy machine gives QEMU no time to send them.
-const KERNEL: &str = "console=ttyS0 quiet panic=-1 oops=panic no_timer_check";
+/// panics when a busy machine gives QEMU no time to send them. What it says before it has a console
+/// goes to the same line.
+const KERNEL: &str =
+    "earlyprintk=serial,ttyS0,115200 console=ttyS0 quiet panic=-1 oops=panic no_timer_check";
 
 fn kernel_line(declaration: &Declaration) -> String {
     let mut words = vec![KERNEL.to_owned()];
