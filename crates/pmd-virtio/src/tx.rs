@@ -341,9 +341,20 @@ unsafe fn silent_header(data: *mut u8, header: usize) {
             data.sub(12).cast::<u64>().write_unaligned(0);
             data.sub(4).cast::<u32>().write_unaligned(0);
         } else {
-            data.sub(header).write_bytes(0, header);
+            silent_header_of(data, header);
         }
     }
+}
+
+/// As [`silent_header`], of any length. Out of line, or both would become one call of `memset`.
+///
+/// # Safety
+/// As for [`silent_header`].
+#[cold]
+#[inline(never)]
+unsafe fn silent_header_of(data: *mut u8, header: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { data.sub(header).write_bytes(0, header) };
 }
 
 /// What the user has of a transmit queue.
