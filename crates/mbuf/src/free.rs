@@ -113,14 +113,14 @@ impl<S: Source<Mbuf>> Drop for Taken<'_, S> {
     }
 }
 
-/// Objects that go home together.
-struct Batch {
-    objects: [MaybeUninit<Object>; Batch::MOST],
+/// Objects that go home together. They lie elsewhere: a whole batch made at once is made as zeroes.
+struct Batch<'a> {
+    objects: &'a mut [MaybeUninit<Object>; Batch::MOST],
     n: usize,
     home: Option<Home>,
 }
 
-impl Batch {
+impl Batch<'_> {
     const MOST: usize = 64;
 
     /// Adds one, sending the others home first if they live elsewhere or there are many.
@@ -159,7 +159,8 @@ pub(crate) unsafe fn free_headers(headers: &[NonNull<Header>]) {
         // SAFETY: the caller owns it.
         return unsafe { free_one(*one) };
     }
-    let mut batch = Batch { objects: [MaybeUninit::uninit(); Batch::MOST], n: 0, home: None };
+    let mut objects = [MaybeUninit::uninit(); Batch::MOST];
+    let mut batch = Batch { objects: &mut objects, n: 0, home: None };
     // SAFETY: the caller owns every packet; each is freed one way or the other.
     unsafe {
         for &header in headers {
