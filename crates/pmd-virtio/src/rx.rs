@@ -78,7 +78,7 @@ impl<R: RxRing> RxCore<R> {
         RxCore {
             offset: usize::from(rearm.data_off).saturating_sub(header as usize),
             room: header + setup.pool.data_room() as u32,
-            threshold: (ring.free() / 4).clamp(1, 32),
+            threshold: (ring.free() / 4).clamp(1, BATCH),
             ring,
             rearm,
             partial: None,

@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | [`dma_publish`] | our stores to memory | later stores to memory, which tell the device | compiler only | `dmb oshst` |
 //! | [`dma_observe`] | a load that saw the device's sign | later loads of what the sign covers | compiler only | `dmb oshld` |
-//! | [`dma_full`] | our stores | later loads, as in "tell, then look whether it sleeps" | `mfence` | `dmb osh` |
+//! | [`dma_full`] | our stores | later loads, as in "tell, then look whether it sleeps" | `lock or` | `dmb osh` |
 //! | [`doorbell`] | our stores to memory | a later store to a device register | compiler only | `dmb oshst` |
 //! | [`flush_write_combining`] | stores to write-combining memory | any later store | `sfence` | `dsb st` |
 //!

@@ -3,6 +3,7 @@
 //! are made in program order. Only a load may pass an earlier store. What is left to do is to
 //! keep the compiler from reordering; these fences emit no instruction but for `full`.
 
+use std::arch::asm;
 use std::arch::x86_64::_mm_sfence;
 use std::sync::atomic::{Ordering, fence};
 
@@ -18,7 +19,19 @@ pub(super) fn load_load() {
     fence(Ordering::Acquire);
 }
 
+/// A locked instruction on our own stack orders all that MFENCE does in write-back and uncached
+/// memory (SDM vol. 3A §9.2.2), and costs less: it does not wait for loads.
+#[cfg(not(miri))]
 #[inline(always)]
+pub(super) fn full() {
+    // SAFETY: adds no bits to a word of the stack's red zone, so that nothing changes but flags; for
+    // the compiler it may read and write any memory, so that no access is moved across it.
+    unsafe {
+        asm!("lock or dword ptr [rsp - 64], 0");
+    }
+}
+
+#[cfg(miri)]
 pub(super) fn full() {
     // SeqCst: pairs with the same fence of the peer, which stores its wish before it loads ours.
     fence(Ordering::SeqCst);

@@ -14,6 +14,8 @@
 //! up; in order (`IN_ORDER`), numbers are positions, and one used entry may stand for all before it.
 
 mod cells;
+#[cfg(any(test, feature = "harness"))]
+pub mod harness;
 mod ids;
 mod lie;
 mod packed;
