@@ -278,11 +278,10 @@ fn what_a_guest_leaves_open_is_told_or_made_good() {
     drop(got);
     pair.end();
 
-    // Nobody asked: the checksum is computed here.
+    // Nobody asked, so that the guest was not offered it: its header is not read at all.
     let mut pair = Pair::asking(Manner::default(), RxOffloads::empty(), TxOffloads::empty());
     assert!(pair.guest.send_with(0, &header, &frame));
-    let got = all(&pair.receive(0));
-    assert_eq!(verify_l4(&got, &parse(&got).outer), Status::Good);
+    assert!(all(&pair.receive(0)) == frame);
     pair.end();
 }
 

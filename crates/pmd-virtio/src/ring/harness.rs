@@ -107,7 +107,7 @@ impl Hand {
     }
 
     fn write(&self, offset: usize, value: u16) {
-        let at = self.memory.base().as_ptr().wrapping_add(offset % 8190 & !1).cast::<u16>();
+        let at = self.memory.base().as_ptr().wrapping_add((offset % 8190) & !1).cast::<u16>();
         // SAFETY: within the segment and aligned; nobody else is here, and rings read atomics.
         unsafe { at.write_volatile(value) };
     }
