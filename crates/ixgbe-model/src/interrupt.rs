@@ -71,7 +71,7 @@ impl Causes {
 
 /// Who keeps the table of MSI-X vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Table {
+pub enum Table {
     /// BAR 4.
     OnCard,
     /// The host: messages have a vector and no address.
@@ -229,7 +229,7 @@ impl Device {
     }
 
     /// The host keeps the table of vectors and its masks (as VFIO does), or not any more.
-    pub(crate) fn place_table(&mut self, table: Table) {
+    pub fn place_table(&mut self, table: Table) {
         self.interrupting.table = table;
         self.interrupts_changed();
     }

@@ -68,5 +68,6 @@ pub use bus::{Direction, Dma, DmaFault, Host, Interrupts, Level, Message, Unplug
 pub use config_space::ConfigSpace;
 pub use device::{Bar, Device, Identity};
 pub use fault::{Faults, Garbage, Presence};
+pub use interrupt::Table;
 pub use journal::{Access, Breach, Journal};
 pub use link::Carrier;

@@ -4,3 +4,4 @@ mod bed;
 mod conformance;
 mod faults;
 mod features;
+mod other_process;

@@ -1,6 +1,8 @@
 //! Ports as they are given on the command line: `KIND[:key=value,…]`.
 
+use linecard::eal::device::Device;
 use linecard::eal::pci;
+use linecard::eal::vfio_user::UserDevice;
 use linecard::ixgbe::{self, IxgbeOptions, IxgbePort};
 use linecard::kernel::{AfPacketOptions, AfPacketPort, Fanout, TapOptions, TapPort};
 use linecard::net::MacAddr;
@@ -85,6 +87,7 @@ pub(crate) const KINDS: &[Kind] = &[
         keys: &[
             ("name", "its name"),
             (ADDRESS, "the device's, as in pci:0000:03:00.0; the key may be left out"),
+            ("vfio-user", "the socket of a device in another process, instead of an address"),
         ],
         what: "a network card, given to user space with `linecard bind`",
     },
@@ -277,23 +280,28 @@ fn open_tap(spec: &Spec, name: &str) -> Result<TapPort, OpenError> {
 
 /// A card, by the driver for its ids.
 fn open_pci(spec: &Spec, name: &str) -> Result<Box<dyn Driver>, OpenError> {
+    let (device, place) = open_device(spec, name)?;
+    if ixgbe::family(device.identity()).is_none() {
+        let ids = device.identity();
+        let which = format!("{name}: no driver for {place} ({ids})");
+        return Err(format!("{which}: `linecard ports` lists those it has").into());
+    }
+    let mut port = IxgbePort::open(device, IxgbeOptions::new().name(name))?;
+    // A forwarder takes frames that are for others.
+    port.set_promiscuous(Promiscuous::On)?;
+    Ok(Box::new(port))
+}
+
+/// The device of a pci port, and where it is.
+fn open_device(spec: &Spec, name: &str) -> Result<(Box<dyn Device>, String), OpenError> {
     let wanted = "a device's address, as in pci:0000:03:00.0 (see `linecard ports`)";
     let address = spec.parse::<pci::Address>(ADDRESS, wanted)?;
-    let address = address.ok_or_else(|| format!("{name}: which device? Wanted {wanted}"))?;
-    let device = pci::open(address)?;
-    match ixgbe::family(device.identity()) {
-        Some(_) => {
-            let mut port = IxgbePort::open(device, IxgbeOptions::new().name(name))?;
-            // A forwarder takes frames that are for others.
-            port.set_promiscuous(Promiscuous::On)?;
-            Ok(Box::new(port))
-        }
-        None => {
-            let ids = device.identity();
-            Err(format!(
-                "{name}: no driver for {address} ({ids}): `linecard ports` lists those it has"
-            )
-            .into())
+    match (address, spec.get("vfio-user")) {
+        (Some(address), None) => Ok((pci::open(address)?, address.to_string())),
+        (None, Some(path)) => Ok((Box::new(UserDevice::open(path)?), path.to_owned())),
+        (None, None) => Err(format!("{name}: which device? Wanted {wanted}").into()),
+        (Some(_), Some(_)) => {
+            Err(format!("{name}: an address and vfio-user=: a port is on one device").into())
         }
     }
 }

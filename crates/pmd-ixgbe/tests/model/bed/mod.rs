@@ -113,7 +113,7 @@ impl Modelled {
             wire: Box::new(Out(sent.clone())),
         };
         let mut device = model::Device::new(identity, host);
-        device.keep_vectors_elsewhere();
+        device.place_table(model::Table::AtHost);
         let card = Card { model: Mutex::new(device), memory, vectors, sent, to: Mutex::default() };
         Modelled { card: Arc::new(card), presence: Arc::new(Presence::new()) }
     }
