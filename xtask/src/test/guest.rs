@@ -144,7 +144,16 @@ fn boot_job(job: &Job, log: &Path, workshop: &Mutex<Workshop>) -> Result<Outcome
     let (name, tests) = (job.suite.name.as_str(), job.tests.len());
     println!("{name} | boots, with {} MiB to unpack", root.len() >> 20);
     let order = Order { declaration, kernel: &kernel, root, log: log.to_owned(), tests };
-    boot(&order, &programs, |line| println!("{name} | {line}"))
+    let go = || boot(&order, &programs, |line| println!("{name} | {line}"));
+    let outcome = go()?;
+    if outcome.first_test.is_some() {
+        return Ok(outcome);
+    }
+    // Nothing of ours has run in it yet: an interpreted machine on a busy one sometimes dies in its
+    // firmware. Once more, and no oftener: what never boots fails.
+    println!("{name} | did not boot ({}), once more", outcome.complaints.join("; "));
+    std::fs::rename(log, log.with_extension("first.log")).context("cannot keep the log")?;
+    go()
 }
 
 /// Fetching and building happen one at a time.
