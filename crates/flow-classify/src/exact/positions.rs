@@ -83,7 +83,9 @@ impl Positions {
         }
         let oldest = self.domain.oldest();
         let over = self.held.partition_point(|(epoch, _)| *epoch < oldest);
-        self.free.extend(self.held.drain(..over).map(|(_, index)| index));
+        // The last is taken first: in reverse, so that entries which went in a row come in a row,
+        // and look-ups that go the same way find neighbours in memory.
+        self.free.extend(self.held.drain(..over).rev().map(|(_, index)| index));
         over
     }
 
