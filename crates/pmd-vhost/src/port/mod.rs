@@ -10,7 +10,7 @@ use crate::device::{Device, Offer};
 use crate::options::{Mode, VhostOptions};
 use crate::ring::Driven;
 use linecard_pmd_core::{
-    Driver, Error, Event, Gate, Link, PortConfig, PortInfo, QueueStats, Queues,
+    Driver, Error, Event, Gate, Link, PortConfig, PortInfo, QueueStats, Queues, RxQueue, TxQueue,
 };
 use rx::VhostRx;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -92,6 +92,35 @@ impl VhostPort {
     }
 }
 
+/// Receive queues, and transmit queues.
+type Halves = (Vec<Box<dyn RxQueue>>, Vec<Box<dyn TxQueue>>);
+
+/// The queues that drive these rings.
+pub(crate) fn queues(
+    device: &Device,
+    config: &PortConfig,
+    stats: &QueueStats,
+    gate: &Gate,
+    (rx, tx): (Vec<Driven>, Vec<Driven>),
+) -> Halves {
+    let mut halves: Halves = (Vec::new(), Vec::new());
+    for (i, driven) in rx.into_iter().enumerate() {
+        let (counters, bell) = (Arc::clone(&stats.rx[i]), Arc::clone(&device.bells[i]));
+        halves.0.push(Box::new(VhostRx::new(driven, config, i, counters, gate.clone(), bell)));
+    }
+    for (i, driven) in tx.into_iter().enumerate() {
+        let counters = Arc::clone(&stats.tx[i]);
+        halves.1.push(Box::new(VhostTx::new(driven, counters, gate.clone())));
+    }
+    halves
+}
+
+/// All that could be offered with this configuration.
+#[cfg(any(test, feature = "harness"))]
+pub(crate) fn everything(config: &PortConfig) -> Offer {
+    init::offer(&VhostOptions::new("all", "").iommu(crate::options::Iommu::Offered), config)
+}
+
 impl Driver for VhostPort {
     fn info(&self) -> &PortInfo {
         &self.info
@@ -111,17 +140,8 @@ impl Driver for VhostPort {
         self.offer(init::offer(&self.options, &config))?;
         self.stats = QueueStats::new(rx.len(), tx.len());
         self.gate = Gate::new();
-        let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
-        for (i, driven) in rx.into_iter().enumerate() {
-            let (counters, bell) =
-                (Arc::clone(&self.stats.rx[i]), Arc::clone(&self.device.bells[i]));
-            let rx = VhostRx::new(driven, &config, i, counters, self.gate.clone(), bell);
-            queues.rx.push(Box::new(rx));
-        }
-        for (i, driven) in tx.into_iter().enumerate() {
-            let counters = Arc::clone(&self.stats.tx[i]);
-            queues.tx.push(Box::new(VhostTx::new(driven, counters, self.gate.clone())));
-        }
+        let (rx, tx) = queues(&self.device, &config, &self.stats, &self.gate, (rx, tx));
+        let queues = Queues { rx, tx };
         Ok(queues)
     }
 
