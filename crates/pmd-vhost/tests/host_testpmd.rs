@@ -6,11 +6,11 @@ use linecard_net::{FrameBuilder, MacAddr, parse};
 use linecard_pmd_core::{
     Event, Link, Port, PortConfig, Queues, RxOffloads, RxQueue, Started, TxOffloads, TxQueue,
 };
-use linecard_pmd_vhost::{Mode, VhostOptions, VhostPort};
+use linecard_pmd_vhost::{VhostOptions, VhostPort};
 use linecard_testbed::programs::{Program, Running};
 use linecard_testbed::{Need, needs};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -220,36 +220,6 @@ fn a_testpmd_that_is_killed_under_traffic_and_started_again_is_served_again() {
         }
         bench.end();
     }
-}
-
-#[test]
-#[ignore = "host level: cargo xtask test host"]
-fn a_testpmd_that_listens_is_found_again_by_a_port_that_was_gone() {
-    if !can() {
-        return;
-    }
-    let dir = TempDir::new().expect("a folder");
-    let socket: PathBuf = dir.path().join("socket");
-    let open = || {
-        let options = VhostOptions::new("vhost0", &socket).mode(Mode::Client);
-        Bench::new(options, 1, RxOffloads::empty())
-    };
-    // testpmd waits for its first back-end before it says anything.
-    let (testpmd, mut bench) = std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| Testpmd::start(&socket, "server=1", 1, &[]));
-        let bench = open();
-        (theirs.join().expect("testpmd"), bench)
-    });
-    for _ in 0..2 {
-        flood(&mut bench, |_, received| received > 20_000);
-        eprintln!("first");
-        // In the middle of traffic: what is on its way is lost, and no buffer.
-        bench.end();
-        bench = open();
-        flood(&mut bench, |bench, received| is_up(bench) && received > 20_000);
-    }
-    bench.end();
-    testpmd.stop();
 }
 
 /// A whole TCP segment of 7,000 bytes.

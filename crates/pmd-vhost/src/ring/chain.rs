@@ -185,12 +185,16 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The descriptors of a packed ring's indirect table.
+    /// The descriptors of a packed ring's indirect table. DPDK's driver (22.11) leaves the flag for
+    /// writing set in those of its headers, on a queue that is read only: there it is not looked at.
     pub(crate) fn packed_table(&mut self, outer: &Descriptor) -> Result<(), Trouble> {
         for at in 0..self.table_len(outer)? {
             let [address, rest] = self.entry(outer, at)?;
             // Length, id, flags: of the flags only the direction counts here.
-            let flags = (rest >> 48) as u16 & DescFlags::WRITE.bits();
+            let flags = match self.access {
+                Access::Read => 0,
+                Access::Write => (rest >> 48) as u16 & DescFlags::WRITE.bits(),
+            };
             self.buffer(&Descriptor { address, len: rest as u32, flags, next: 0 })?;
         }
         Ok(())

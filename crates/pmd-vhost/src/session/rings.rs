@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) started: bool,
     /// Whether it was last told to be on.
     pub(super) told: bool,
+    /// Whether its fault has been told. It may have come before anybody was told that the ring was on.
+    broken: bool,
 }
 
 impl Session {
@@ -111,7 +113,7 @@ impl Session {
             let why = format!("ring {i} of {size} descriptors: a split ring has a power of two");
             return Err(Wrong::refused(why));
         }
-        plan.started = true;
+        (plan.started, plan.broken) = (true, false);
         let kept = self.inflight.as_ref().and_then(|area| Kept::of(area, i, size));
         let mut work = self.device.vrings[i].alone();
         work.start(Setup { size, address }, kept);
@@ -171,7 +173,7 @@ impl Session {
             let work = self.device.vrings[i].alone();
             let (broken, missing) = (work.broken(), work.missing());
             drop(work);
-            if let Some(fault) = broken.filter(|_| self.plans[i].told) {
+            if let Some(fault) = broken {
                 self.attend_to(i, fault.into());
             }
             if let Some((iova, access)) = missing {
@@ -183,8 +185,9 @@ impl Session {
 
     fn attend_to(&mut self, i: usize, trouble: Trouble) {
         match trouble {
+            Trouble::Fault(_) if self.plans[i].broken => {}
             Trouble::Fault(fault) => {
-                self.plans[i].told = false;
+                (self.plans[i].told, self.plans[i].broken) = (false, true);
                 let state = QueueState::Broken(fault.text());
                 self.device.events.push(queue_event(i, state));
                 if let Some(error) = &self.plans[i].error {

@@ -174,6 +174,17 @@ fn a_table_within_a_table_and_one_that_loops_break_their_ring() {
 }
 
 #[test]
+fn a_packed_table_with_flags_as_dpdk_leaves_them_is_read() {
+    let mut pair = Pair::new(manner(true));
+    // A header of zeroes.
+    descriptor(&pair.guest, SPARE, GUEST + SPARE as u64 + 256, 12, [0, WRITE]);
+    descriptor(&pair.guest, SPARE + 16, GUEST, 64, [1, 0]);
+    packed(&pair.guest, 0, GUEST + SPARE as u64, 32, INDIRECT);
+    assert_eq!(pair.receive(0)[0].len(), 64);
+    pair.end();
+}
+
+#[test]
 fn buffers_over_each_other_and_over_the_ring_itself_are_the_guests_own_affair() {
     let mut pair = Pair::new(manner(false));
     let ring = GUEST + pair.guest.rings[1].parts[0] as u64;

@@ -1,25 +1,64 @@
-//! The embedded bench: two cables of rings, with a thread at their far ends that sends frames into
-//! the one and takes them out of the other, so that `fwd` has something to forward on any machine.
+//! The embedded bench: two vhost-user ports, and at the other ends of their sockets two virtio-user
+//! ports of the same process, with a thread that sends frames into the one and takes them out of the
+//! other. Two real rings in shared memory, between two threads, on any machine: no privilege, no huge
+//! pages.
 
 use crate::port::OpenError;
 use linecard::eal::lcore::{Launcher, LcoreMap, StopFlag, Topology, WorkerContext, Workers};
 use linecard::mbuf::{Burst, MbufPool};
 use linecard::net::{FrameBuilder, MacAddr};
 use linecard::pmd::{Driver, Port, PortConfig, Queues, Started};
-use linecard::soft::RingPort;
+use linecard::vhost::{VhostOptions, VhostPort};
+use linecard::virtio::{UserOptions, VirtioPort};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 /// Frames on the way at once.
 const IN_FLIGHT: usize = 1024;
 
-/// The near ends, for `fwd`, and the far ends.
-pub(crate) type Cables = (Vec<Box<dyn Driver>>, Option<[RingPort; 2]>);
+/// What the bench is, for whoever runs it.
+pub(crate) const WHAT: &str = "no ports given: the embedded bench, vhost-user here and virtio-user \
+                               on a thread of its own, two split rings in shared memory";
+
+/// The near ends, for `fwd`, and where to find the far ends.
+pub(crate) type Cables = (Vec<Box<dyn Driver>>, Option<Sockets>);
+
+/// The sockets of both cables, gone once both ends hold them.
+pub(crate) struct Sockets {
+    folder: PathBuf,
+}
+
+impl Sockets {
+    /// A folder that only this user can enter.
+    fn new() -> Result<Self, OpenError> {
+        let mut folder = std::env::temp_dir();
+        folder.push(format!("linecard-bench-{}", std::process::id()));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.map_err(|error| format!("{}: {error}; set TMPDIR to a folder", folder.display()))?;
+        Ok(Sockets { folder })
+    }
+
+    fn path(&self, cable: usize) -> PathBuf {
+        Path::join(&self.folder, cable.to_string())
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        // Nothing to be done about it if not.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
 
 /// Two cables.
 pub(crate) fn ports() -> Result<Cables, OpenError> {
-    let (left, far_left) = RingPort::pair("ring0", "far0");
-    let (right, far_right) = RingPort::pair("ring1", "far1");
-    Ok((vec![Box::new(left), Box::new(right)], Some([far_left, far_right])))
+    let sockets = Sockets::new()?;
+    let open = |cable: usize| {
+        VhostPort::open(VhostOptions::new(format!("vhost{cable}"), sockets.path(cable)))
+    };
+    let near: Vec<Box<dyn Driver>> = vec![Box::new(open(0)?), Box::new(open(1)?)];
+    Ok((near, Some(sockets)))
 }
 
 /// The far ends at work.
@@ -32,18 +71,22 @@ pub(crate) struct FarEnds {
 impl FarEnds {
     /// Starts the thread at the far ends: on a CPU that does not forward, if there is one.
     pub(crate) fn start(
-        ends: [RingPort; 2],
+        sockets: Sockets,
         topology: &Topology,
         map: &LcoreMap,
     ) -> Result<Self, OpenError> {
         let pool = MbufPool::builder("bench").size(4 * IN_FLIGHT - 1).cache(256).build()?;
         let (mut ports, mut queues) = (Vec::new(), Vec::new());
-        for end in ends {
-            let port = Port::open(end).configure(PortConfig::new(&pool)).map_err(|r| r.error)?;
+        for cable in 0..2 {
+            let options = UserOptions::new(format!("virtio_user{cable}"), sockets.path(cable));
+            let port = Port::open(VirtioPort::user(options)?)
+                .configure(PortConfig::new(&pool))
+                .map_err(|r| r.error)?;
             let (port, its) = port.start().map_err(|r| r.error)?;
             ports.push(port);
             queues.push(its);
         }
+        drop(sockets);
         let busy: Vec<_> = map.lcores().iter().flat_map(|l| &l.cpus).collect();
         let free = topology.allowed().map(|cpu| cpu.id).find(|id| !busy.contains(&id));
         let cpu = free.or(topology.allowed().map(|cpu| cpu.id).next());

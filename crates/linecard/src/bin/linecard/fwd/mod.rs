@@ -133,6 +133,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, OpenError> {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
     let map = lcore_map(&options, &topology)?;
+    if options.ports.is_empty() && !options.json {
+        writeln!(std::io::stderr(), "{}", bench::WHAT)?;
+    }
     let (drivers, far_ends) = match options.ports.is_empty() {
         true => bench::ports()?,
         false => (open_all(&options.ports)?, None),
