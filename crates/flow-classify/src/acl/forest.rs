@@ -75,9 +75,17 @@ impl<K: Key> Forest<K> {
         let splits = K::SPLITS;
         let few = rules.len() <= LANES;
         let splits = if few { &splits[..1] } else { splits };
-        let forests = splits.iter().map(|split| Self::of(rules, *split));
-        let costs = forests.map(|forest| (forest.cost(&keys), forest));
-        let best = costs.min_by(|(one, _), (other, _)| one.total_cmp(other));
+        let mut best: Option<(f64, Self)> = None;
+        for split in splits {
+            if best.as_ref().is_some_and(|(cost, _)| *cost <= CHEAP) {
+                break;
+            }
+            let forest = Self::of(rules, *split);
+            let cost = forest.cost(&keys);
+            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                best = Some((cost, forest));
+            }
+        }
         best.map_or_else(Self::empty, |(_, forest)| forest)
     }
 
@@ -99,7 +107,11 @@ impl<K: Key> Forest<K> {
         let roots = self.trees.iter().map(|tree| tree.root.load());
         // SAFETY: the trees are this forest's, which nobody else has yet.
         let cost = roots.map(|root| unsafe { cost(root, keys) });
-        let far = if self.bytes() > NEAR { 1.25 } else { 1.0 };
+        let far = match self.bytes() {
+            bytes if bytes > LARGE => 2.5,
+            bytes if bytes > NEAR => 1.25,
+            _ => 1.0,
+        };
         cost.sum::<f64>() * far
     }
 
@@ -134,6 +146,9 @@ const COPIES: usize = 16;
 
 /// Bytes beyond which a forest is slower than its shape says: it does not fit in a core's own cache.
 const NEAR: usize = 1 << 20;
+
+/// Bytes beyond which another way to split rules is taken, if there is one that is not far slower.
+const LARGE: usize = 8 << 20;
 
 /// Keys to estimate with: of some of the rules one that each matches, if others do not come first.
 fn sample<K: Key>(rules: &[&Compiled<K>]) -> impl Iterator<Item = Packed<K>> {
@@ -191,6 +206,9 @@ unsafe fn cost<K: Key>(root: Link<K>, keys: &[Packed<K>]) -> f64 {
 const TREE: f64 = 4.0;
 const STEP: f64 = 6.0;
 const BLOCK: f64 = 8.0;
+
+/// What two trees cost at least: a forest of one that costs no more needs no other to beat it.
+const CHEAP: f64 = 2.0 * (TREE + STEP / 2.0 + BLOCK);
 
 /// What trees are made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
