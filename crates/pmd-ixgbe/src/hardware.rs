@@ -3,7 +3,7 @@
 use crate::ids::{Family, Media};
 use crate::registers::{Registers, Until};
 use crate::trouble::Trouble;
-use linecard_eal::device::{Device, DmaMemory};
+use linecard_eal::device::{Command, Device, DmaMemory};
 use linecard_ixgbe_regs::registers::*;
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -156,11 +156,15 @@ impl Hardware {
 }
 
 impl Drop for Hardware {
-    /// Nothing reaches memory once bus mastering is off; only then may the quarantine go.
+    /// Nothing reaches memory once bus mastering is off; only then may the quarantine go. That it is
+    /// off is read back: a way to the device that fails may swallow the write.
     fn drop(&mut self) {
         self.silence();
-        let off = self.device.config().disable_bus_master();
-        if off.is_err() && !self.device.is_gone() {
+        let config = self.device.config();
+        // What it says counts for less than what is read back.
+        let _ = config.disable_bus_master();
+        let off = config.command().is_ok_and(|word| !word.contains(Command::BUS_MASTER));
+        if !off && !self.device.is_cut_off() {
             // It may still write: better to lose the memory than to give it to somebody else.
             self.lock_quarantine().drain(..).for_each(std::mem::forget);
         }

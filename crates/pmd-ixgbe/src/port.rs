@@ -72,6 +72,8 @@ pub struct IxgbePort {
     pub(crate) hardware: Arc<Hardware>,
     pub(crate) config: Option<PortConfig>,
     pub(crate) known: Option<Known>,
+    /// All pools that the device still knows.
+    introduced: Vec<Weak<KnownPool>>,
     pub(crate) filters: Filters,
     pub(crate) flows: Flows,
     pub(crate) strip: VlanStrip,
@@ -100,11 +102,6 @@ impl IxgbePort {
 
     fn at<T>(&self, doing: &str, done: Result<T, Trouble>) -> Result<T, Error> {
         done.map_err(|trouble| trouble.at(&self.info.name, doing))
-    }
-
-    /// The device behind it.
-    pub fn device(&self) -> &dyn Device {
-        &*self.hardware.device
     }
 
     /// Words of the EEPROM, from `from` on (§6).
@@ -152,6 +149,7 @@ fn take_over(
         hardware,
         config: None,
         known: None,
+        introduced: Vec::new(),
         filters: Filters::new(mac),
         flows: Flows::default(),
         strip: VlanStrip::Off,
@@ -216,8 +214,8 @@ impl Driver for IxgbePort {
         config.check(&self.info.name, &self.info.capabilities)?;
         let mtu = config.mtu_asked().unwrap_or(1500);
         self.check_rooms(&config, mtu)?;
-        self.check_rss(&config)?;
-        let before = self.known.clone();
+        self.check_rss(config.rss_asked())?;
+        self.introduced.retain(|pool| pool.strong_count() > 0);
         let mut known: Vec<Arc<KnownPool>> = Vec::new();
         for pool in config.all_pools() {
             let home = pool.raw().home();
@@ -225,12 +223,15 @@ impl Driver for IxgbePort {
             if known.iter().any(|known| same(&known)) {
                 continue;
             }
-            let kept = before.as_ref().and_then(|before| before.0.iter().find(same).cloned());
-            known.push(match kept {
+            // A queue of an earlier start may still hold it: memory is made known once.
+            let kept = self.introduced.iter().filter_map(Weak::upgrade);
+            known.push(match kept.into_iter().find(|known| same(&known)) {
                 Some(kept) => kept,
                 None => {
                     let new = introduce(&self.hardware, pool);
-                    Arc::new(self.at("make a pool known to the device", new)?)
+                    let new = Arc::new(self.at("make a pool known to the device", new)?);
+                    self.introduced.push(Arc::downgrade(&new));
+                    new
                 }
             });
         }
@@ -366,12 +367,12 @@ impl Driver for IxgbePort {
             return Err(self.refused(what.into()));
         }
         self.strip = strip;
-        let queues = self.config.as_ref().map_or(0, PortConfig::rx_queue_count) as u32;
-        (0..queues).for_each(|queue| self.apply_strip(queue));
+        self.apply_strip_everywhere();
         Ok(())
     }
 
     fn set_rss(&mut self, rss: &RssConfig) -> Result<(), Error> {
+        self.check_rss(Some(rss))?;
         self.rss = Some(rss.clone());
         self.apply_rss();
         Ok(())
@@ -456,8 +457,7 @@ impl IxgbePort {
     }
 
     /// The table names 16 queues at most.
-    fn check_rss(&self, config: &PortConfig) -> Result<(), Error> {
-        let rss = config.rss_asked();
+    fn check_rss(&self, rss: Option<&RssConfig>) -> Result<(), Error> {
         match rss.and_then(|rss| rss.table.iter().find(|q| usize::from(**q) >= rss::MOST_QUEUES)) {
             Some(queue) => {
                 let what = format!("RSS queue {queue}: the 82599's table names queues 0 to 15");

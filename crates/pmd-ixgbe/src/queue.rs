@@ -6,8 +6,8 @@ use crate::trouble::Trouble;
 use linecard_ixgbe_regs::descriptor;
 use linecard_ixgbe_regs::registers::*;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// §7.1.10, §7.2.3.3: the fewest descriptors that make sense, and the most that RDLEN and TDLEN
 /// hold as the driver uses them.
@@ -139,16 +139,21 @@ enum State {
 /// §4.6.7.1.2: after a receive queue says that it is disabled, the device may still write back.
 const WRITE_BACK: Duration = Duration::from_micros(100);
 
+/// How long transmit may take to send what it has before it is disabled all the same.
+const DRAIN: Duration = Duration::from_millis(10);
+
 impl QueueControl {
+    /// The switch of a queue that is off.
+    pub(crate) fn new(hardware: &Arc<Hardware>, side: Side, index: u32) -> Arc<Self> {
+        let state = Mutex::new(State::Stopped);
+        Arc::new(QueueControl { hardware: Arc::clone(hardware), side, index, state })
+    }
+
     /// Tells the device where the ring is, and enables the queue (§4.6.7.1, §4.6.8.1).
-    pub(crate) fn start(
-        hardware: &Arc<Hardware>,
-        side: Side,
-        index: u32,
-        ring: &Descriptors,
-    ) -> Result<Arc<Self>, Trouble> {
-        let registers = &hardware.registers;
-        let [low, high, length, head, tail] = match side {
+    pub(crate) fn start(&self, ring: &Descriptors) -> Result<(), Trouble> {
+        let mut state = self.lock();
+        let (registers, index) = (&self.hardware.registers, self.index);
+        let [low, high, length, head, tail] = match self.side {
             Side::Receive => [&RDBAL, &RDBAH, &RDLEN, &RDH, &RDT],
             Side::Transmit => [&TDBAL, &TDBAH, &TDLEN, &TDH, &TDT],
         };
@@ -157,12 +162,10 @@ impl QueueControl {
         registers.write_at(length, index, bytes(ring.cells.len() as usize) as u32);
         registers.write_at(head, index, 0);
         registers.write_at(tail, index, 0);
-        let state = Mutex::new(State::Running);
-        let control = Arc::new(QueueControl { hardware: Arc::clone(hardware), side, index, state });
-        let (register, enable) = control.switch();
+        *state = State::Running;
+        let (register, enable) = self.switch();
         registers.put_at(register, index, enable, 1);
-        registers.wait(&Until::set(register, enable, PATIENCE).at(index))?;
-        Ok(control)
+        registers.wait(&Until::set(register, enable, PATIENCE).at(index))
     }
 
     fn switch(&self) -> (&'static linecard_ixgbe_regs::Register, linecard_ixgbe_regs::Field) {
@@ -172,14 +175,30 @@ impl QueueControl {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets a field of the register that also enables the queue, if it is of that side and runs: what
+    /// has been disabled meanwhile must not be enabled again by an old word.
+    pub(crate) fn put(&self, side: Side, field: linecard_ixgbe_regs::Field, value: u32) {
+        let state = self.lock();
+        if self.side == side && *state == State::Running {
+            self.hardware.registers.put_at(self.switch().0, self.index, field, value);
+        }
+    }
+
     /// Stops the queue, once.
     pub(crate) fn stop(&self) -> Result<(), Trouble> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if *state != State::Running {
             return Ok(());
         }
         *state = State::Stuck;
         let registers = &self.hardware.registers;
+        if self.side == Side::Transmit {
+            self.drain();
+        }
         let (register, enable) = self.switch();
         registers.put_at(register, self.index, enable, 0);
         registers.wait(&Until::clear(register, enable, PATIENCE).at(self.index))?;
@@ -188,14 +207,27 @@ impl QueueControl {
         Ok(())
     }
 
-    /// Stops the queue and lets go of what it used; kept, if the queue did not stop and the device
-    /// is still there.
+    /// §4.6.8.2: until all is sent, if that comes to an end: without a link it does not.
+    fn drain(&self) {
+        let registers = &self.hardware.registers;
+        let begin = Instant::now();
+        let places = || [&TDH, &TDT].map(|place| registers.read_at(place, self.index));
+        while let [head, tail] = places()
+            && head != tail
+            && begin.elapsed() < DRAIN
+        {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Stops the queue and lets go of what it used; kept, if the queue did not stop and could still
+    /// reach it.
     pub(crate) fn retire(&self, memory: impl Send + 'static) {
         // What could not be stopped is told by the state.
         let _ = self.stop();
-        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.lock();
         match state {
-            State::Stuck if !self.hardware.is_gone() => self.hardware.keep(memory),
+            State::Stuck if !self.hardware.device.is_cut_off() => self.hardware.keep(memory),
             _ => drop(memory),
         }
     }

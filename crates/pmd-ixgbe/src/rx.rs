@@ -366,7 +366,7 @@ impl Drop for Receive {
             .collect();
         self.shadow.0.fill(filler);
         let buffers = Posted { pool: self.parts.pool.clone(), objects: posted };
-        self.parts.control.retire((buffers, self.parts.keeps.clone()));
+        self.parts.control.retire((buffers, self.parts.keeps.memory()));
     }
 }
 

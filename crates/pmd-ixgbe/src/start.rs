@@ -12,15 +12,28 @@ use crate::{init, link, rx, stats, tx};
 use linecard_eal::device::DmaMemory;
 use linecard_eal::mem::{IovaMode, Node, PagePolicy, Request};
 use linecard_ixgbe_regs::registers::*;
-use linecard_pmd_core::{Gate, PortConfig, QueueStats, Queues, RxOffloads};
+use linecard_pmd_core::{Gate, PortConfig, QueueStats, Queues, RxOffloads, VlanStrip};
 use std::sync::Arc;
 
 /// What a queue keeps alive: its ring, the pools, and the knowledge that it lives.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeps {
+    memory: Reached,
+    _alive: Arc<()>,
+}
+
+/// What the device can reach through a queue: its ring, and the pools.
+#[derive(Clone, Debug)]
+pub(crate) struct Reached {
     _arena: Arena,
     _pools: Known,
-    _alive: Arc<()>,
+}
+
+impl Keeps {
+    /// What has to stay if the queue does not stop, though the queue itself is gone.
+    pub(crate) fn memory(&self) -> Reached {
+        self.memory.clone()
+    }
 }
 
 /// What there is between start and stop.
@@ -61,7 +74,8 @@ impl IxgbePort {
         let alive = Arc::new(());
         self.alive = Arc::downgrade(&alive);
         let arena = self.arena(config)?;
-        let keeps = Keeps { _arena: Arc::clone(&arena), _pools: known.clone(), _alive: alive };
+        let memory = Reached { _arena: Arc::clone(&arena), _pools: known.clone() };
+        let keeps = Keeps { memory, _alive: alive };
         let mut plan = Plan { config, known, gate, keeps, arena, offset: 0 };
         let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
         let mut bells = bells.into_iter();
@@ -114,8 +128,8 @@ impl IxgbePort {
         let word = registers.read_at(&DCA_RXCTRL, index) & !(1 << 12);
         registers.write_at(&DCA_RXCTRL, index, word);
         self.apply_strip(index);
-        let control = QueueControl::start(&self.hardware, Side::Receive, index, &ring)?;
-        self.control(&control);
+        let control = QueueControl::new(&self.hardware, Side::Receive, index);
+        self.start_control(&control, &ring, &plan.keeps)?;
         let offloads = plan.config.rx_offloads_asked();
         let scatter = offloads.contains(RxOffloads::SCATTER);
         Ok(Receive::new(rx::Parts {
@@ -139,8 +153,8 @@ impl IxgbePort {
         // §7.2.3.4.1: fetch 36 ahead, while 8 are there; write back each that asks for a report.
         let word = txdctl::HTHRESH.put(txdctl::PTHRESH.put(0, 36), 8);
         self.hardware.registers.write_at(&TXDCTL, index, word);
-        let control = QueueControl::start(&self.hardware, Side::Transmit, index, &ring)?;
-        self.control(&control);
+        let control = QueueControl::new(&self.hardware, Side::Transmit, index);
+        self.start_control(&control, &ring, &plan.keeps)?;
         Ok(Transmit::new(tx::Parts {
             ring,
             tail: self.hardware.registers.bind(&TDT, index)?,
@@ -154,8 +168,22 @@ impl IxgbePort {
         }))
     }
 
-    fn control(&mut self, control: &Arc<QueueControl>) {
+    /// Enables a queue. One that is late may yet come up: what it could reach is kept.
+    fn start_control(
+        &mut self,
+        control: &Arc<QueueControl>,
+        ring: &Descriptors,
+        keeps: &Keeps,
+    ) -> Result<(), Trouble> {
         self.running.iter_mut().for_each(|running| running.controls.push(Arc::clone(control)));
+        control.start(ring).inspect_err(|_| control.retire(keeps.memory()))
+    }
+
+    /// Strips tags on all receive queues that run, or not.
+    pub(crate) fn apply_strip_everywhere(&self) {
+        let strip = u32::from(self.strip == VlanStrip::On);
+        let controls = self.running.iter().flat_map(|running| &running.controls);
+        controls.for_each(|control| control.put(Side::Receive, rxdctl::VME, strip));
     }
 
     /// Stops everything; says the first thing that did not stop.

@@ -127,6 +127,13 @@ pub trait Device: Debug + Send + Sync {
     /// register reads as all ones.
     fn is_gone(&self) -> bool;
 
+    /// Whether it certainly reaches no memory any more, as it is gone from the bus. A device that only
+    /// stopped answering, as a process may, is gone and not cut off: what it could write to is not
+    /// given to anybody else.
+    fn is_cut_off(&self) -> bool {
+        self.is_gone()
+    }
+
     /// A descriptor that becomes readable when the kernel wants the device back, for unplugging or
     /// unbinding: from then on [`state`](Self::state) is [`State::Leaving`]. Who gets it stops,
     /// and drops the device; the kernel waits for that.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::config::ConfigSpace;
+use super::error::DeviceError;
 
 /// Whether a device is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,17 @@ pub struct Presence(AtomicU8);
 /// Where the header has vendor and device, and class and revision.
 const IDS: u16 = 0;
 const CLASS: u16 = 8;
+
+/// Whether an error says that the device is not there; any other says nothing about it.
+fn says_gone(error: &DeviceError) -> bool {
+    match error {
+        DeviceError::Removed { .. } => true,
+        DeviceError::Io { source, .. } => {
+            matches!(source.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
+        }
+        _ => false,
+    }
+}
 
 impl Presence {
     /// A device that is there.
@@ -49,7 +61,10 @@ impl Presence {
     /// Whether the device is gone: asks for its ids and its class, unless it is known. A virtual
     /// function's ids may be all ones by right, its class is not.
     pub fn is_gone(&self, config: &dyn ConfigSpace) -> bool {
-        let is_void = |offset| config.read32(offset).unwrap_or(u32::MAX) == u32::MAX;
+        let is_void = |offset| match config.read32(offset) {
+            Ok(word) => word == u32::MAX,
+            Err(error) => says_gone(&error),
+        };
         if self.state() != State::Removed && is_void(IDS) && is_void(CLASS) {
             self.worsen(State::Removed);
         }

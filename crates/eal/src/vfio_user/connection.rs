@@ -1,7 +1,7 @@
 //! A connection: one request at a time, each with its answer.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +65,16 @@ impl Connection {
             true => DeviceError::Removed { name: self.name.clone() },
             false => DeviceError::io(format!("{} cannot {what}", self.name), source),
         })
+    }
+
+    /// Whether the other side has closed its end, as its death does: by the protocol it has given up
+    /// our memory then. One that is only late may still write to it.
+    pub(super) fn is_hung_up(&self) -> bool {
+        let line = self.line.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut ask = libc::pollfd { fd: line.0.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+        // SAFETY: one structure, borrowed for the call, which does not wait.
+        let ready = unsafe { libc::poll(&raw mut ask, 1, 0) };
+        ready == 1 && ask.revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
     }
 
     /// Asks the other side, and waits for its answer. A failure of the socket is the end.

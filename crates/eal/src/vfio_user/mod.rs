@@ -170,6 +170,10 @@ impl Device for UserDevice {
     fn is_gone(&self) -> bool {
         self.state() == State::Removed || self.presence.is_gone(self.config())
     }
+
+    fn is_cut_off(&self) -> bool {
+        self.is_gone() && self.connection.is_hung_up()
+    }
 }
 
 impl Drop for UserDevice {

@@ -1,6 +1,6 @@
 //! Packets that ask for more than to be sent: checksums, segmentation, tags, several buffers.
 
-use super::{DATA, Parts};
+use super::{DATA, LEAST, Parts};
 use linecard_ixgbe_regs::descriptor::{context, transmit};
 use linecard_mbuf::{Flags, L4Checksum, Mbuf, Segmentation, TxRequest};
 use linecard_pmd_core::TxOffloads;
@@ -55,7 +55,7 @@ pub(crate) fn plan(packet: &Mbuf, parts: &Parts, before: &Context) -> Option<Pla
 
 /// A segment of no bytes would hang the device (§7.2.3.2.4), and so would a frame without a header.
 fn lengths_fit(packet: &Mbuf) -> bool {
-    packet.len() >= 14 && packet.device_segments().all(|(_, len)| len > 0)
+    packet.len() as u64 >= LEAST && packet.device_segments().all(|(_, len)| len > 0)
 }
 
 /// The payload of a packet that is to be cut, if headers and sizes make sense.

@@ -115,6 +115,37 @@ fn a_queue_that_does_not_stop_keeps_its_memory_until_the_device_is_reset() {
 }
 
 #[test]
+fn a_port_whose_queue_did_not_stop_starts_again_and_has_its_memory_back() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let (port, queues) = start(&card, &pool);
+    card.model().faults().stuck_queues = true;
+    let refused = port.stop().expect_err("it does not stop");
+    drop(queues);
+    assert!(pool.in_use() > 0);
+    card.model().faults().stuck_queues = false;
+    let port = refused.port.stop().expect("nothing runs any more");
+    let (port, mut queues) = port.start().expect("the reset has taken the memory back");
+    assert!(frames(&mut queues, &pool, 3).is_empty());
+    assert_eq!(receive(&mut queues), 3);
+    drop((port, queues));
+    assert_eq!(pool.in_use(), 0);
+    card.assert_clean();
+}
+
+#[test]
+fn a_frame_without_a_header_is_dropped_and_counted() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let (port, mut queues) = start(&card, &pool);
+    let mut burst = Burst::new();
+    let mut packet = pool.alloc().expect("a buffer");
+    packet.append(13).expect("room").fill(0xFF);
+    burst.push(packet).expect("room");
+    assert_eq!(queues.tx[0].send(&mut burst), 1);
+    assert_eq!(port.stats().tx_errors, 1);
+    card.assert_clean();
+}
+
+#[test]
 fn a_card_that_is_pulled_is_an_event_and_no_crash() {
     let (pool, card) = (pool(), Modelled::looped());
     let (mut port, mut queues) = start(&card, &pool);
