@@ -55,6 +55,6 @@ mod user;
 
 pub use options::{Choice, RingOptions, Role, UserOptions};
 pub use port::VirtioPort;
-#[cfg(feature = "harness")]
+#[cfg(any(test, feature = "harness"))]
 #[doc(hidden)]
 pub use ring::harness;

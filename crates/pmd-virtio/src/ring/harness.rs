@@ -280,6 +280,15 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn whatever_bytes_a_fuzzer_has_can_be_played(
+            data in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
+            run(&data);
+        }
+    }
+
     #[test]
     fn an_honest_device_is_believed_for_ever() {
         for kind in 0..4 {
