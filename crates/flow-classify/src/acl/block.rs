@@ -41,6 +41,16 @@ pub(super) struct Block<K: Key> {
     pub(super) full: Option<Box<[Compiled<K>]>>,
 }
 
+impl<K: Key> Drop for Block<K> {
+    /// One after the other: a long chain must not need a long stack.
+    fn drop(&mut self) {
+        let mut next = self.next.take();
+        while let Some(mut block) = next {
+            next = block.next.take();
+        }
+    }
+}
+
 impl<K: Key> Block<K> {
     const EMPTY: Self = {
         let lo = Limits { sport: [0; _], dport: [0; _], proto: [u16::MAX; _], id: [u16::MAX; _] };
@@ -63,7 +73,8 @@ impl<K: Key> Block<K> {
     }
 
     fn of(rules: &[&Compiled<K>], next: Option<Box<Self>>) -> Box<Self> {
-        let mut block = Box::new(Self { next, ..Self::EMPTY });
+        let mut block = Box::new(Self::EMPTY);
+        block.next = next;
         for (lane, rule) in rules.iter().enumerate() {
             block.set(lane, rule);
         }

@@ -1,7 +1,7 @@
 //! What rules have matched: counted by each reader for itself, added up when asked for.
 
 use super::segments::Segments;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a rule has matched.
@@ -63,6 +63,9 @@ impl Shards {
     pub(super) fn open(&self) -> Arc<Shard> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(free) = shards.iter().find(|shard| Arc::strong_count(shard) == 1) {
+            // Acquire pairs with the release with which the last reader let go of it: what that one
+            // has counted is what the next one adds to.
+            fence(Ordering::Acquire);
             return Arc::clone(free);
         }
         let shard = Arc::<Shard>::default();
@@ -79,8 +82,8 @@ impl Shards {
             last_seen: a.last_seen.max(b.last_seen),
         };
         let all = shards.iter().map(|shard| shard.sum(slot)).fold(RuleCount::default(), add);
-        let packets = all.packets - before.packets;
+        let packets = all.packets.saturating_sub(before.packets);
         let last_seen = all.last_seen.filter(|_| packets > 0);
-        RuleCount { packets, bytes: all.bytes - before.bytes, last_seen }
+        RuleCount { packets, bytes: all.bytes.saturating_sub(before.bytes), last_seen }
     }
 }
