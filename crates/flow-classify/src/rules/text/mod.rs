@@ -2,7 +2,7 @@
 //!
 //! ```
 //! let rules = linecard_flow_classify::rules::text::parse("
-//!     # What comes first wins.
+//!     ## What comes first wins.
 //!     ipv4 src 192.0.2.0/24 udp dport 53 -> drop
 //!     tcp dport 443,8000-8999 -> mark 7
 //! ")?;
