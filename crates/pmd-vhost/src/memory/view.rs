@@ -105,16 +105,17 @@ impl View {
             None => self.table.user(address).ok_or(Fault::Address)?,
             Some(_) => self.translated(address, access)?,
         };
-        if left < len as u64 && self.translations.is_some() {
-            return self.pieced(address, len, access, (at, left));
-        }
-        if left < len as u64 || !at.addr().is_multiple_of(align) {
+        if !at.addr().is_multiple_of(align) {
             return Err(Fault::Address.into());
         }
-        Ok(at)
+        match &self.translations {
+            _ if left >= len as u64 => Ok(at),
+            None => Err(Fault::Address.into()),
+            Some(_) => self.pieced(address, len, access, (at, left)),
+        }
     }
 
-    /// The same of several translations that lie one behind the other.
+    /// The same of several translations that lie one behind the other; the start is aligned.
     fn pieced(
         &self,
         address: u64,
@@ -195,6 +196,24 @@ mod tests {
         assert!(view.part(USER, 4096, 16, Access::Read).is_ok());
         assert_eq!(view.part(USER + 1, 16, 16, Access::Read).err(), Some(Fault::Address.into()));
         assert_eq!(view.part(USER + 16, 4096, 16, Access::Read).err(), Some(Fault::Address.into()));
+    }
+
+    #[test]
+    fn a_part_of_a_ring_in_several_translations_is_aligned_too() {
+        let mut view = view();
+        view.translations = Some(Translations::default());
+        for (odd, iova) in [(0, USER * 7), (1, USER * 8), (2, USER * 9), (8, USER * 10)] {
+            for i in 0..2 {
+                let (iova, user_addr) = (iova + 1024 * i, USER + 1024 * i + odd);
+                let (size, permission, kind, padding) = (1024, 3, IOTLB_UPDATE, [0; 6]);
+                let said = Iotlb { iova, size, user_addr, permission, kind, padding };
+                assert!(view.translations.as_mut().expect("just set").update(&said));
+            }
+            for access in [Access::Read, Access::Write] {
+                let whole = view.part(iova, 2048, 16, access);
+                assert_eq!(whole.is_ok(), odd == 0, "{odd} bytes beside: {whole:?}");
+            }
+        }
     }
 
     #[test]
