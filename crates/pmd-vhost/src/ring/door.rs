@@ -50,8 +50,10 @@ impl<T> Door<T> {
         self.inside.0.store(true, Ordering::SeqCst);
         // SeqCst: the same pair. It is an acquire too, of what control did before it opened.
         if self.shut.0.load(Ordering::SeqCst) {
-            // Relaxed: nothing was touched.
-            self.inside.0.store(false, Ordering::Relaxed);
+            // Release pairs with control's look in `alone`: nothing was touched here, but control may
+            // see this store instead of the last one of `Inside::drop`, and then has to see what the
+            // queue did before that all the same.
+            self.inside.0.store(false, Ordering::Release);
             return None;
         }
         Some(Inside { door: self })
