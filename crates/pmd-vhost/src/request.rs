@@ -2,7 +2,7 @@
 //!
 //! The layouts and the socket are `linecard-virtqueue`'s, shared with our own front-end. They are not
 //! rust-vmm's: `vhost` 0.16 refuses, on the back-end's side, `IOTLB_MSG`, `NET_SET_MTU`, `SEND_RARP`,
-//! `GET_STATUS` and `SET_STATUS`, and owns the loop. Its front-end is a judge of ours, in `tests/`.
+//! `GET_STATUS` and `SET_STATUS`, and owns the loop.
 
 use linecard_virtqueue::vhost_user::message::{
     Inflight, Iotlb, Log, MAX_REGIONS, Memory, Region, Request as Code, SingleRegion, VRING_INDEX,

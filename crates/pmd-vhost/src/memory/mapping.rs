@@ -17,7 +17,9 @@ pub enum Shrinking {
     /// Take it: its owner is trusted that far. QEMU seals its memfds; DPDK does not.
     #[default]
     Accept,
-    /// Take only memory that is sealed against it (`F_SEAL_SHRINK`).
+    /// Take only memory that is sealed against it (`F_SEAL_SHRINK`). The seal does not forbid holes
+    /// (`FALLOC_FL_PUNCH_HOLE`), and one in huge pages, once there are no more of them, ends this process
+    /// at the next access like a cut does: who shares huge pages is trusted, sealed or not.
     Refuse,
 }
 
