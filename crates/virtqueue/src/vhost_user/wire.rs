@@ -123,15 +123,16 @@ impl Connection {
         Ok(())
     }
 
-    /// The next message; `None` if none has begun within `patience` (0: is there one now?).
+    /// The next message; `None` if none has begun within `patience` (0: is there one now?). Once it has
+    /// begun, all of it comes within `patience` or a second, whichever is longer: fragments win no time.
     ///
     /// # Errors
     /// The peer closed, stopped in the middle, or sends what is not vhost-user.
     pub fn receive(&self, patience: Duration) -> Result<Option<Message>, WireError> {
         let mut fds = Vec::new();
         let mut header = Header::default();
-        let until = Instant::now() + patience;
-        match self.fill(header.as_mut_bytes(), &mut fds, until, patience) {
+        let mut time = Time { until: Instant::now() + patience, patience, begun: false };
+        match self.fill(header.as_mut_bytes(), &mut fds, &mut time) {
             Ok(()) => {}
             Err((0, WireError::Silent(_))) => return Ok(None),
             Err((_, error)) => return Err(error),
@@ -144,10 +145,7 @@ impl Connection {
             return Err(WireError::TooLong(header.size));
         }
         let mut body = vec![0; header.size as usize];
-        // What has begun shall end: at least a second for the rest.
-        let rest = patience.max(Duration::from_secs(1));
-        let end = Instant::now() + rest;
-        self.fill(&mut body, &mut fds, end, rest).map_err(|(_, error)| error)?;
+        self.fill(&mut body, &mut fds, &mut time).map_err(|(_, error)| error)?;
         Ok(Some(Message { header, body, fds }))
     }
 
@@ -161,18 +159,20 @@ impl Connection {
         &self,
         into: &mut [u8],
         fds: &mut Vec<OwnedFd>,
-        until: Instant,
-        patience: Duration,
+        time: &mut Time,
     ) -> Result<(), (usize, WireError)> {
         let mut got = 0;
         while got < into.len() {
             match receive_some(self.socket.as_raw_fd(), &mut into[got..], fds) {
                 Ok(0) => return Err((got, WireError::Closed)),
-                Ok(n) => got += n,
+                Ok(n) => {
+                    got += n;
+                    time.begin();
+                }
                 Err(WireError::System(error)) if would_block(&error) => {
-                    // A message that has begun has a second to end, even without patience.
-                    let least = Instant::now() + Duration::from_secs(u64::from(got > 0));
-                    self.wait(libc::POLLIN, until.max(least), patience).map_err(|e| (got, e))?;
+                    time.check()
+                        .and_then(|()| self.wait(libc::POLLIN, time.until, time.patience))
+                        .map_err(|e| (got, e))?;
                 }
                 Err(error) => return Err((got, error)),
             }
@@ -193,6 +193,32 @@ impl Connection {
                 error => Err(error.into()),
             },
         }
+    }
+}
+
+/// The least time that a message has to end once it has begun.
+const TO_END: Duration = Duration::from_secs(1);
+
+/// How long a message may take: to begin, and then, fixed at its first byte, to end.
+struct Time {
+    until: Instant,
+    patience: Duration,
+    begun: bool,
+}
+
+impl Time {
+    /// Bytes have come; the first of them decide.
+    fn begin(&mut self) {
+        if !self.begun {
+            (self.begun, self.patience) = (true, self.patience.max(TO_END));
+            self.until = Instant::now() + self.patience;
+        }
+    }
+
+    /// Whether a message that has begun may still go on.
+    fn check(&self) -> Result<(), WireError> {
+        let late = self.begun && Instant::now() >= self.until;
+        if late { Err(WireError::Silent(self.patience)) } else { Ok(()) }
     }
 }
 
@@ -352,6 +378,26 @@ mod tests {
             let error = here.receive(SOON).expect_err("nonsense").to_string();
             assert!(error.contains(what), "{error}");
         }
+    }
+
+    #[test]
+    fn a_message_in_fragments_wins_no_time() {
+        let (here, there) = pair();
+        let header = Header { request: 1, flags: 1, size: MAX_BODY as u32 };
+        std::thread::scope(|scope| {
+            let dripping = scope.spawn(move || {
+                let bytes = [header.as_bytes(), &[0; MAX_BODY]].concat();
+                let drip = |byte: &u8| {
+                    std::thread::sleep(SOON);
+                    there.socket().write_all(&[*byte]).is_ok()
+                };
+                bytes.iter().take_while(|byte| drip(byte)).count()
+            });
+            assert!(matches!(here.receive(LONG / 20), Err(WireError::Silent(_))));
+            drop(here);
+            // All of it would take more than a minute.
+            assert!(dripping.join().expect("no panic") < MAX_BODY);
+        });
     }
 
     #[test]
