@@ -155,23 +155,21 @@ impl Host {
                         self.device.attention.take()?;
                         session.attend();
                     }
-                    _ => {
-                        if serve(&mut session, connection).is_err() {
-                            return Ok(End::Closed);
-                        }
-                    }
+                    _ if serve(&mut session, connection).is_err() => return Ok(End::Closed),
+                    _ => {}
                 }
             }
         }
     }
 }
 
-/// Obeys the messages that have come.
+/// Obeys the next message, and one only: whoever never ends talking does not keep us from what else
+/// there is, such as being told to stop.
 fn serve(session: &mut Session, connection: &Connection) -> Result<(), Wrong> {
-    while let Some(message) = connection.receive(Duration::ZERO)? {
-        session.serve(message, connection)?;
+    match connection.receive(Duration::ZERO)? {
+        Some(message) => session.serve(message, connection),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 impl Meeting {

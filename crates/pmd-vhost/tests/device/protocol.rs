@@ -37,6 +37,25 @@ fn nonsense_ends_the_connection_and_the_next_one_is_served() {
 }
 
 #[test]
+fn a_front_end_that_never_ends_talking_does_not_keep_the_port_from_ending() {
+    let Pair { guest, queues, port, pool, .. } = Pair::new(Manner::default());
+    let socket = guest.front.connection.socket().try_clone().expect("another of it");
+    std::thread::scope(|scope| {
+        // Until the other side is closed: valid messages, one behind the other, without end.
+        scope.spawn(move || {
+            let words = [Request::SetOwner as u32, 1, 0].map(u32::to_ne_bytes).concat();
+            let flood = words.repeat(256);
+            socket.set_nonblocking(false).expect("it can");
+            while (&socket).write_all(&flood).is_ok() {}
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        drop((queues, port));
+    });
+    drop(guest);
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
 fn what_cannot_be_obeyed_is_refused_and_changes_nothing() {
     let mut pair = Pair::new(Manner::default());
     let front = &pair.guest.front;
