@@ -46,7 +46,7 @@ impl Bell {
     /// Has not been rung.
     pub(crate) fn silence(&self) {
         let kick = self.kick.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is no eventfd rings for ever, and costs its guest's port its sleep.
+        // Both are eventfds, which have a count or none.
         let _ = (self.nudge.take(), kick.as_ref().map(EventFd::take));
     }
 }

@@ -250,7 +250,7 @@ impl Work {
 
     fn tell_anyway(&mut self) {
         if let Some(call) = &self.call {
-            // Should the other side have given something that is no eventfd, it hears nothing.
+            // An eventfd: one that is full has been heard long ago.
             let _ = call.signal();
             self.counters.calls.add(1);
         }

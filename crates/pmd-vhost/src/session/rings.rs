@@ -10,7 +10,7 @@ use linecard_pmd_core::QueueState;
 use linecard_virtqueue::Features;
 use linecard_virtqueue::vhost_user::message::{IOTLB_MISS, Iotlb, VringAddr, VringState};
 use linecard_virtqueue::vhost_user::{BackendRequest, MessageFlags};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use zerocopy::IntoBytes;
 
 /// What has been said of a ring, as far as only control needs it.
@@ -191,7 +191,7 @@ impl Session {
                 let state = QueueState::Broken(fault.text());
                 self.device.events.push(queue_event(i, state));
                 if let Some(error) = &self.plans[i].error {
-                    // What is no eventfd hears nothing.
+                    // A full one has been heard long ago.
                     let _ = error.signal();
                 }
             }
@@ -211,6 +211,32 @@ impl Session {
     }
 }
 
+/// A descriptor to tell somebody with, or to be told with: an eventfd and nothing else. On anything
+/// else, a pipe that nobody empties or a terminal, a write may take any time, or do anything.
 fn event_fd(fd: Option<OwnedFd>) -> Result<Option<EventFd>, Wrong> {
-    Ok(fd.map(EventFd::from_fd).transpose()?)
+    let Some(fd) = fd else { return Ok(None) };
+    let kind = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+    if kind.as_os_str() != "anon_inode:[eventfd]" {
+        return Err(Wrong::refused(format!("a descriptor that is no eventfd: {}", kind.display())));
+    }
+    Ok(Some(EventFd::from_fd(fd)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn only_an_eventfd_rings() {
+        let good = EventFd::new().expect("one").as_fd().try_clone_to_owned().expect("another");
+        assert!(matches!(event_fd(Some(good)), Ok(Some(_))));
+        assert!(matches!(event_fd(None), Ok(None)));
+        let (read, write) = std::io::pipe().expect("a pipe");
+        let file = tempfile::tempfile().expect("a file");
+        for other in [read.into(), write.into(), file.into()] {
+            let refused = event_fd(Some(other)).expect_err("no eventfd").to_string();
+            assert!(refused.contains("no eventfd"), "{refused}");
+        }
+    }
 }
