@@ -10,9 +10,12 @@ pub enum Fault {
     /// An available entry, or a descriptor's successor, names no descriptor.
     #[error("a descriptor index beyond the table")]
     DescriptorIndex,
-    /// More descriptors in a chain than the ring has: a loop.
-    #[error("a chain of more descriptors than there are: a loop")]
+    /// More descriptors in a chain than the ring has, which makes a loop, or than 1024.
+    #[error("a chain of more descriptors than there are, or than 1024")]
     Loop,
+    /// Buffers of a chain that lie in more than 1024 pieces, for their addresses are translated so.
+    #[error("a chain in more than 1024 pieces")]
+    Pieces,
     /// An address that is not in the memory that was shared.
     #[error("an address outside of the memory that was shared")]
     Address,
@@ -30,7 +33,8 @@ impl Fault {
         match self {
             Fault::AvailableIndex => "the available index is further ahead than the ring is long",
             Fault::DescriptorIndex => "a descriptor index beyond the table",
-            Fault::Loop => "a chain of more descriptors than there are",
+            Fault::Loop => "a chain of more descriptors than there are, or than 1024",
+            Fault::Pieces => "a chain in more than 1024 pieces",
             Fault::Address => "an address outside of the memory that was shared",
             Fault::Direction => "a buffer of the wrong direction",
             Fault::Indirect => "an indirect table that is not sound",

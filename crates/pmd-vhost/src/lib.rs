@@ -3,7 +3,7 @@
 //!
 //! * **A guest is not trusted.** Every descriptor is copied once and checked: index, address, length,
 //!   direction, loops. A guest that breaks the rules loses its queue ([`Fault`]), never the process;
-//!   what is left is in [`Shrinking`].
+//!   what a front-end is trusted with is in [`Shrinking`] and, of descriptors that ring, in the README.
 //! * **A queue takes no lock and never waits.** Control shuts its door between two bursts to change
 //!   memory and rings, and a queue that finds it shut has received nothing.
 //! * **Both ring layouts**, with everything that a driver may negotiate, any number of queue pairs that

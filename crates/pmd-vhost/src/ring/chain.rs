@@ -7,8 +7,12 @@ use linecard_virtqueue::DescFlags;
 /// As many bytes of a chain as are looked at: more than any frame has. The rest of a longer chain is
 /// walked, and left alone.
 const MOST_BYTES: u64 = 1 << 17;
-/// The most descriptors of an indirect table, if the ring has fewer: as many as QEMU takes.
-const MOST_INDIRECT: u32 = 1024;
+/// The most descriptors of a chain or of an indirect table, whatever the ring's size, and the most
+/// pieces that a chain may lie in: as many descriptors as QEMU takes. Drivers make a few dozen at most.
+pub(crate) const MOST_PIECES: usize = 1024;
+/// A burst ends with the chain that brings it to so much: chains, and descriptors and pieces of those
+/// that are walked. 64 frames of 64 KiB in a guest's buffers of 1.5 KB are 2,800.
+const MOST_LOOKS: usize = 4096;
 
 /// A descriptor of either kind, as it was when it was read.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Parcel {
 pub(crate) struct Parcels {
     list: Vec<Parcel>,
     spans: Vec<Span>,
+    /// Descriptors and pieces of chains that were walked.
+    walked: usize,
 }
 
 // SAFETY: the addresses in it belong to no thread, and are used by whoever has the view they are from.
@@ -62,13 +68,21 @@ unsafe impl Send for Parcels {}
 
 impl Parcels {
     pub(crate) fn new() -> Self {
-        Parcels { list: Vec::with_capacity(256), spans: Vec::with_capacity(1024) }
+        Parcels { list: Vec::with_capacity(256), spans: Vec::with_capacity(1024), walked: 0 }
     }
 
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
         self.list.clear();
         self.spans.clear();
+        self.walked = 0;
+    }
+
+    /// Whether a burst has had its share of work: what one guest makes available must not keep a
+    /// thread from all others.
+    #[inline(always)]
+    pub(crate) fn are_enough(&self) -> bool {
+        self.list.len() + self.walked >= MOST_LOOKS
     }
 
     #[inline(always)]
@@ -110,7 +124,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) parcels: &'a mut Parcels,
     access: Access,
     /// The most descriptors that it may have.
-    size: u32,
+    most: u32,
     indirect: bool,
     seen: u32,
     bytes: u64,
@@ -127,13 +141,14 @@ impl<'a> Walk<'a> {
         indirect: bool,
     ) -> Self {
         let start = parcels.spans.len();
-        Walk { view, parcels, access, size: size.into(), indirect, seen: 0, bytes: 0, start }
+        let most = u32::from(size).min(MOST_PIECES as u32);
+        Walk { view, parcels, access, most, indirect, seen: 0, bytes: 0, start }
     }
 
     /// Adds a descriptor's buffer. Says whether another descriptor follows.
     pub(crate) fn add(&mut self, descriptor: &Descriptor) -> Result<bool, Trouble> {
         self.seen += 1;
-        if self.seen > self.size {
+        if self.seen > self.most {
             return Err(Fault::Loop.into());
         }
         if descriptor.has(DescFlags::INDIRECT) {
@@ -150,9 +165,14 @@ impl<'a> Walk<'a> {
         }
         let mut address = descriptor.address;
         let mut left = u64::from(descriptor.len).min(MOST_BYTES - self.bytes) as u32;
+        self.parcels.walked += 1;
         while left > 0 {
             let span = self.view.span(address, left, self.access)?;
+            if self.parcels.spans.len() - self.start == MOST_PIECES {
+                return Err(Fault::Pieces.into());
+            }
             self.parcels.spans.push(span);
+            self.parcels.walked += 1;
             left -= span.len;
             self.bytes += u64::from(span.len);
             address = address.checked_add(span.len.into()).ok_or(Fault::Address)?;
@@ -208,7 +228,7 @@ impl<'a> Walk<'a> {
     /// How many descriptors a table has, if it is sound.
     fn table_len(&self, outer: &Descriptor) -> Result<u32, Trouble> {
         let (count, rest) = (outer.len / 16, outer.len % 16);
-        let sound = rest == 0 && (1..=self.size.max(MOST_INDIRECT)).contains(&count);
+        let sound = rest == 0 && (1..=MOST_PIECES as u32).contains(&count);
         if !sound || !self.indirect || outer.has(DescFlags::NEXT) {
             return Err(Fault::Indirect.into());
         }
@@ -222,5 +242,45 @@ impl<'a> Walk<'a> {
         let (start, count) = (self.start as u32, spans.len() as u32);
         let len = self.bytes as u32;
         self.parcels.list.push(Parcel { id, slots, len, written: 0, first, start, count });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{MemoryTable, Region, Shrinking, Translations, memfd};
+    use linecard_virtqueue::vhost_user::message::{IOTLB_UPDATE, Iotlb, Region as Place};
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+
+    /// Memory that an IOMMU has in pieces of a byte each.
+    fn crumbs() -> View {
+        let fd = memfd(c"crumbs", 4096).expect("memory");
+        let place = Place { guest_addr: 0, size: 4096, user_addr: 0, mmap_offset: 0 };
+        let region = Region::map(place, fd.as_fd(), Shrinking::Refuse).expect("it is mapped");
+        let mut translations = Translations::default();
+        for at in 0..1025 {
+            let (size, permission, kind, padding) = (1, 1, IOTLB_UPDATE, [0; 6]);
+            let said = Iotlb { iova: at, size, user_addr: at, permission, kind, padding };
+            assert!(translations.update(&said));
+        }
+        let table = Arc::new(MemoryTable::new(vec![region]).expect("one"));
+        let mut view = View::default();
+        (view.table, view.translations) = (table, Some(translations));
+        view
+    }
+
+    #[test]
+    fn a_chain_lies_in_1024_pieces_at_most() {
+        let (mut view, mut parcels) = (crumbs(), Parcels::new());
+        let mut add = |len| {
+            let mut walk = Walk::new(&mut view, &mut parcels, Access::Read, 1, false);
+            walk.add(&Descriptor { address: 0, len, flags: 0, next: 0 })?;
+            walk.done(0, 1);
+            Ok(())
+        };
+        assert_eq!(add(1024), Ok(()));
+        assert_eq!(add(1025), Err(Trouble::Fault(Fault::Pieces)));
+        assert_eq!(parcels.spans(&parcels.list()[0]).len(), 1024);
     }
 }

@@ -72,7 +72,7 @@ impl Packed {
         }
         for _ in 0..want {
             let at = self.next.ahead(self.taken, self.size);
-            if self.taken == self.size {
+            if self.taken == self.size || parcels.are_enough() {
                 break;
             }
             // The flags first: with them the driver gives the rest away.

@@ -65,6 +65,9 @@ impl Split {
             prefetch(self.table.at(16 * usize::from(*head)));
         }
         for head in &heads[..n] {
+            if parcels.are_enough() {
+                break;
+            }
             self.take(view, parcels, access, *head)?;
         }
         Ok(())

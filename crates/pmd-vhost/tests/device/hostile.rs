@@ -213,6 +213,65 @@ fn a_chain_longer_than_any_frame_is_counted_and_given_back() {
     pair.end();
 }
 
+/// The first pair's transmit ring, of 2048: as many chains as fit, of `n` descriptors of a byte each.
+fn long_chains(guest: &Guest, is_packed: bool, n: u16) -> u16 {
+    let chains = 2048 / n;
+    let flags = |slot: u16| if slot % n == n - 1 { 0 } else { NEXT };
+    for slot in (0..chains * n).rev() {
+        if is_packed {
+            packed(guest, slot.into(), GUEST, 1, flags(slot));
+        } else {
+            split(guest, slot.into(), GUEST, 1, flags(slot), slot + 1);
+        }
+    }
+    if !is_packed {
+        let avail = guest.rings[1].parts[1];
+        // All at once, and the first again and again behind them.
+        (0..64).for_each(|i| guest.memory.store(avail + RING + 2 * i, i as u16 % chains * n));
+        guest.memory.store(avail + IDX, 64);
+    }
+    chains
+}
+
+#[test]
+fn a_chain_of_more_than_1024_descriptors_breaks_its_ring() {
+    for is_packed in [false, true] {
+        let mut pair = Pair::new(Manner { size: 2048, ..manner(is_packed) });
+        long_chains(&pair.guest, is_packed, 1025);
+        let mut burst = Burst::new();
+        let why = "a chain of more descriptors than there are, or than 1024";
+        until("the fault", || {
+            assert_eq!(pair.queues.rx[0].receive(&mut burst), 0);
+            let event = pair.port.next_event().expect("events can be asked for");
+            let (direction, queue) = (Direction::Receive, 0);
+            (event == Some(Event::Queue { direction, queue, state: QueueState::Broken(why) }))
+                .then_some(())
+        });
+        pair.end();
+    }
+}
+
+#[test]
+fn long_chains_end_a_burst_before_it_is_full() {
+    let mut pair = Pair::new(Manner { size: 2048, ..manner(false) });
+    long_chains(&pair.guest, false, 1024);
+    let used = pair.guest.rings[1].parts[2] + IDX;
+    let mut burst = Burst::new();
+    // Each is 1012 bytes behind a header: a descriptor and a piece for every byte.
+    let mut got = Vec::new();
+    until("all of them", || {
+        match pair.queues.rx[0].receive(&mut burst) {
+            0 => {}
+            n => got.push(n),
+        }
+        assert_eq!(burst.len(), got.last().copied().unwrap_or(0));
+        burst.clear();
+        (pair.guest.memory.load(used) == 64).then_some(())
+    });
+    assert_eq!(got, [2; 32], "chains a burst");
+    pair.end();
+}
+
 #[test]
 fn a_receive_ring_that_lies_is_broken_too() {
     let mut pair = Pair::new(manner(false));
