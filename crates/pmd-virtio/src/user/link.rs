@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     /// Readable when there are events.
     told: EventFd,
+    /// Readable when a session was closed here: the socket that is watched is gone.
+    pub(super) closed: EventFd,
 }
 
 /// The socket, for as long as the port lives.
@@ -84,10 +86,11 @@ impl UserLink {
                 (Socket::Server(listener, path.clone()), first)
             }
         };
-        let told = EventFd::new().map_err(|e| failed(e, ""))?;
+        let event = || EventFd::new().map_err(|e| failed(e, ""));
+        let (told, closed) = (event()?, event()?);
         let state = State { session: None, run: None, events: VecDeque::new() };
         let (name, state) = (name.clone(), Mutex::new(state));
-        let shared = Arc::new(Shared { name, patience: *patience, socket, state, told });
+        let shared = Arc::new(Shared { name, patience: *patience, socket, state, told, closed });
         let session = Session::open(first, *patience).map_err(|e| shared.refused(&e))?;
         let (offered, pairs) = (session.offered, session.pairs);
         shared.lock().session = Some(session);
@@ -123,6 +126,8 @@ impl Shared {
         if let Some(run) = &state.run {
             run.queues.iter().for_each(|queue| queue.pause());
         }
+        // It can only fail on what is no eventfd.
+        let _ = self.closed.signal();
         self.tell(state, Event::Link(Link::DOWN));
     }
 
@@ -132,8 +137,10 @@ impl Shared {
         let mut state = self.lock();
         if let Some(run) = &state.run {
             run.queues.iter().for_each(|queue| queue.restart());
-            if session.start(&run.plan).is_err() {
-                // Another kind of back-end, or one that went at once: the next one, then.
+            if let Err(error) = session.start(&run.plan) {
+                // Another kind of back-end, or one that went at once: the next one, then. Whether it
+                // can be stopped or not, it goes.
+                session.undo(&run.plan, &error);
                 return;
             }
             run.queues.iter().for_each(|queue| queue.resume());
@@ -166,7 +173,13 @@ impl Transport for UserLink {
             let what = "the back-end is gone: start the port when it is back".into();
             return Err(Error::Refused { port: self.shared.name.clone(), what });
         };
-        session.start(&plan).map_err(|error| self.shared.refused(&error))?;
+        if let Err(error) = session.start(&plan) {
+            // Some rings may run already, and their buffers go home next.
+            if !session.undo(&plan, &error) {
+                self.shared.lost(&mut state);
+            }
+            return Err(self.shared.refused(&error));
+        }
         queues.iter().for_each(|queue| queue.resume());
         state.run = Some(Run { plan, queues });
         Ok(())

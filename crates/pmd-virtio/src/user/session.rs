@@ -119,6 +119,18 @@ impl Session {
         self.status(all)
     }
 
+    /// After a start that failed: whether the back-end is sure not to look at memory.
+    pub(super) fn undo(&mut self, plan: &Plan, why: &SessionError) -> bool {
+        match why {
+            // Found out before any ring was described.
+            SessionError::Lacks(_) | SessionError::Regions { .. } => true,
+            // It follows the conversation: rings that it has begun with can be stopped.
+            SessionError::Refused(..) => self.stop(plan).is_ok(),
+            // An answer may still come, to be taken for that to another request.
+            SessionError::Wire(..) | SessionError::Answer { .. } => false,
+        }
+    }
+
     /// Stops all rings: when this returns, the back-end does not look at memory any more.
     pub(super) fn stop(&mut self, plan: &Plan) -> Result<(), SessionError> {
         self.enable(plan, 0)?;

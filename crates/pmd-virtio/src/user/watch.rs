@@ -44,6 +44,8 @@ enum Seen {
     End,
     Gone,
     Time,
+    /// The session that was watched is another, or none.
+    Closed,
 }
 
 fn watch(shared: &Shared, end: &EventFd) {
@@ -51,6 +53,7 @@ fn watch(shared: &Shared, end: &EventFd) {
         match wait(shared, end) {
             Ok(Seen::Gone) => shared.lost(&mut shared.lock()),
             Ok(Seen::Time) => knock(shared),
+            Ok(Seen::Closed) => {}
             Ok(Seen::End) | Err(_) => return,
         }
     }
@@ -60,16 +63,22 @@ fn watch(shared: &Shared, end: &EventFd) {
 fn wait(shared: &Shared, end: &EventFd) -> io::Result<Seen> {
     let epoll = Epoll::new()?;
     epoll.add(end, 0)?;
+    epoll.add(&shared.closed, 2)?;
     let mut limit = Some(KNOCK);
     if let Some(session) = &shared.lock().session {
         epoll.add(session.connection(), 1)?;
         limit = None;
     }
-    let mut wakes = [Wake::default(); 2];
+    let mut wakes = [Wake::default(); 3];
     loop {
         let wakes = epoll.wait(&mut wakes, limit)?;
         if wakes.iter().any(|wake| wake.token() == 0) {
             return Ok(Seen::End);
+        }
+        if wakes.iter().any(|wake| wake.token() == 2) {
+            // It can only fail on what is no eventfd.
+            let _ = shared.closed.take();
+            return Ok(Seen::Closed);
         }
         if wakes.iter().any(Wake::is_hangup) {
             return Ok(Seen::Gone);

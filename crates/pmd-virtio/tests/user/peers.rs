@@ -1,6 +1,6 @@
 //! Back-ends that are not there, are not what they should be, or go and come.
 
-use crate::device::{Device, everything};
+use crate::device::{Device, Whim, everything};
 use crate::frames::{bench, bytes, frame, kinds};
 use linecard_mbuf::MbufPool;
 use linecard_pmd_core::{Error, Event, LinkState, Port, PortConfig};
@@ -116,6 +116,33 @@ fn a_back_end_that_goes_and_comes_back_goes_on() {
             }
         }
         bench.end();
+    }
+}
+
+#[test]
+fn a_start_that_fails_half_way_leaves_no_ring_running_and_can_be_tried_again() {
+    for whim in [Whim::Refuse, Whim::Silence] {
+        let dir = TempDir::new().expect("a folder");
+        let path = dir.path().join("s");
+        let device = Device::listen(&path, everything());
+        device.have(whim);
+        let pool = MbufPool::builder("p").size(2047).cache(0).build().expect("a pool");
+        let options = UserOptions::new("v", &path).patience(Duration::from_secs(2));
+        let port = Port::open(VirtioPort::user(options).expect("a port"));
+        let port = port.configure(PortConfig::new(&pool)).expect("it can");
+        let mut refused = port.start().expect_err("the second ring is not enabled");
+        assert!(refused.error.to_string().contains("SetVringEnable"), "{}", refused.error);
+        // At once if the device can be told; by its end of the socket if not.
+        let end = Instant::now() + Duration::from_secs(20);
+        while device.running() > 0 {
+            assert!(whim == Whim::Silence && Instant::now() < end, "{whim:?}");
+        }
+        assert_eq!(pool.in_use(), 0);
+        while !refused.port.link().expect("it can be told").is_up() {
+            assert!(Instant::now() < end, "{whim:?}: the back-end is knocked at again");
+        }
+        drop(refused.port.start().expect("it starts"));
+        assert_eq!(pool.in_use(), 0);
     }
 }
 

@@ -18,8 +18,8 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use zerocopy::{FromBytes, IntoBytes};
@@ -44,9 +44,27 @@ pub(crate) fn everything() -> Features {
 
 /// A device that listens on a socket, or connects to one, until it is dropped.
 pub(crate) struct Device {
-    stop: Arc<AtomicBool>,
-    hang_up: Arc<AtomicBool>,
+    orders: Arc<Orders>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the device is told by its test, and tells it.
+#[derive(Default)]
+struct Orders {
+    stop: AtomicBool,
+    hang_up: AtomicBool,
+    whim: Mutex<Option<Whim>>,
+    /// Rings that run.
+    running: AtomicUsize,
+}
+
+/// What the device does, once, when it is asked to enable the second ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whim {
+    /// It says no.
+    Refuse,
+    /// It does so, and does not answer.
+    Silence,
 }
 
 impl Device {
@@ -67,30 +85,38 @@ impl Device {
         mut next: impl FnMut() -> Option<UnixStream> + Send + 'static,
         offered: Features,
     ) -> Device {
-        let stop = Arc::new(AtomicBool::new(false));
-        let hang_up = Arc::new(AtomicBool::new(false));
-        let theirs = (Arc::clone(&stop), Arc::clone(&hang_up));
+        let orders = Arc::new(Orders::default());
+        let theirs = Arc::clone(&orders);
         let thread = std::thread::spawn(move || {
-            let (stop, hang_up) = theirs;
-            while !stop.load(Ordering::SeqCst) {
+            while !theirs.stop.load(Ordering::SeqCst) {
                 match next() {
-                    Some(socket) => serve(socket, offered, &stop, &hang_up),
+                    Some(socket) => serve(socket, offered, &theirs),
                     None => std::thread::sleep(Duration::from_millis(1)),
                 }
             }
         });
-        Device { stop, hang_up, thread: Some(thread) }
+        Device { orders, thread: Some(thread) }
+    }
+
+    /// Has a whim, once.
+    pub(crate) fn have(&self, whim: Whim) {
+        *self.orders.whim.lock().expect("no panic") = Some(whim);
+    }
+
+    /// How many rings it runs.
+    pub(crate) fn running(&self) -> usize {
+        self.orders.running.load(Ordering::SeqCst)
     }
 
     /// Closes the connection, as if it had died, and goes on with the next.
     pub(crate) fn hang_up(&self) {
-        self.hang_up.store(true, Ordering::SeqCst);
+        self.orders.hang_up.store(true, Ordering::SeqCst);
     }
 }
 
 impl Drop for Device {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.orders.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the device does not panic");
         }
@@ -118,27 +144,28 @@ struct Session {
     waiting: Vec<VecDeque<Vec<u8>>>,
 }
 
-fn serve(socket: UnixStream, offered: Features, stop: &AtomicBool, hang_up: &AtomicBool) {
+fn serve(socket: UnixStream, offered: Features, orders: &Orders) {
     let connection = Connection::new(socket).expect("a socket");
     let queues = (0..16).map(|_| Queue::default()).collect();
     let waiting = (0..8).map(|_| VecDeque::new()).collect();
     let (features, memory) = (Features::empty(), GuestMemory::default());
     let mut session = Session { connection, offered, features, memory, queues, waiting };
-    while !stop.load(Ordering::SeqCst) && !hang_up.swap(false, Ordering::SeqCst) {
+    while !orders.stop.load(Ordering::SeqCst) && !orders.hang_up.swap(false, Ordering::SeqCst) {
         match session.connection.receive(Duration::ZERO) {
-            Ok(Some(message)) => session.answer(message),
+            Ok(Some(message)) => session.answer(message, orders),
             Ok(None) => {
                 if session.echo() == 0 {
                     std::thread::yield_now();
                 }
             }
-            Err(_) => return,
+            Err(_) => break,
         }
     }
+    orders.running.store(0, Ordering::SeqCst);
 }
 
 impl Session {
-    fn answer(&mut self, message: Message) {
+    fn answer(&mut self, message: Message, orders: &Orders) {
         let request = Request::of(message.header.request).expect("a request that there is");
         let state = || message.read::<VringState>().expect("a state");
         let reply = match request {
@@ -160,6 +187,9 @@ impl Session {
             }
             _ => None,
         };
+        let on_second =
+            request == Request::SetVringEnable && state() == VringState { index: 1, num: 1 };
+        let whim = orders.whim.lock().expect("no panic").take_if(|_| on_second);
         let mut fds = message.fds;
         let index = (message.body.first().copied().unwrap_or(0) & 15) as usize;
         match request {
@@ -195,17 +225,24 @@ impl Session {
             Request::SetVringKick => self.queues[index].kick = fds.pop(),
             Request::SetVringEnable => {
                 let state = VringState::read_from_bytes(&message.body).expect("a state");
-                self.enable(state.index as usize, state.num == 1);
+                let refused = whim == Some(Whim::Refuse);
+                self.enable(state.index as usize, state.num == 1 && !refused);
             }
             _ => {}
         }
+        let running = self.queues.iter().filter(|queue| queue.ring.is_some() && queue.enabled);
+        orders.running.store(running.count(), Ordering::SeqCst);
+        if whim == Some(Whim::Silence) {
+            return;
+        }
+        let code = u64::from(whim == Some(Whim::Refuse));
         let wants_ack = message.header.flags & MessageFlags::NEED_REPLY.bits() != 0;
         let head = (request as u32, MessageFlags::REPLY);
         let long = Duration::from_secs(10);
         if request == Request::GetVringBase {
             let state = VringState { index: reply.unwrap_or(0) as u32, num: 0 };
             let _ = self.connection.send(head, &[state.as_bytes()], &[], long);
-        } else if let Some(value) = reply.or(wants_ack.then_some(0)) {
+        } else if let Some(value) = reply.or(wants_ack.then_some(code)) {
             let _ = self.connection.send(head, &[value.as_bytes()], &[], long);
         }
     }
