@@ -62,6 +62,45 @@ pub(crate) struct TxCore<R> {
 // SAFETY: tokens are packets that the queue owns.
 unsafe impl<R: Send> Send for TxCore<R> {}
 
+/// Takes packets out of a burst, oldest first. The burst keeps the others, also if somebody panics.
+struct Taking<'a> {
+    burst: &'a mut Burst,
+    taken: usize,
+}
+
+impl<'a> Taking<'a> {
+    #[inline(always)]
+    fn from(burst: &'a mut Burst) -> Self {
+        Taking { burst, taken: 0 }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Mbuf> {
+        let packet: *const Mbuf = self.burst.items().get(self.taken)?;
+        self.taken += 1;
+        // SAFETY: a packet of the burst, counted as taken before anything can be done with it: the
+        // burst forgets it when this is dropped.
+        Some(unsafe { packet.read() })
+    }
+
+    /// Leaves the last packet in the burst after all.
+    ///
+    /// # Safety
+    /// There is one, and it was forgotten.
+    #[inline(always)]
+    unsafe fn put_back(&mut self) {
+        self.taken -= 1;
+    }
+}
+
+impl Drop for Taking<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the first `taken` packets were moved out, and none of them is in the burst's use.
+        unsafe { self.burst.took(self.taken) };
+    }
+}
+
 /// What became of a packet.
 enum Put {
     /// It is in the ring.
@@ -140,21 +179,22 @@ impl<R: TxRing> TxCore<R> {
         if self.ring.lie().is_some() {
             return 0;
         }
-        let (mut taken, mut bytes, mut errors) = (0, 0, 0);
-        for packet in burst.items() {
+        let (mut bytes, mut errors, mut taking) = (0, 0, Taking::from(burst));
+        while let Some(packet) = taking.next() {
             let len = packet.len();
-            // SAFETY: the packet is moved out of the burst if it was taken, below, and forgotten
-            // here if it was not.
-            match self.put(unsafe { core::ptr::read(packet) }) {
+            match self.put(packet) {
                 Put::Yes => {}
                 Put::Never => errors += 1,
-                Put::NotNow => break,
+                Put::NotNow => {
+                    // SAFETY: `put` forgot the packet.
+                    unsafe { taking.put_back() };
+                    break;
+                }
             }
-            taken += 1;
             bytes += len as u64;
         }
-        // SAFETY: the first `taken` packets were moved out.
-        unsafe { burst.took(taken) };
+        let taken = taking.taken;
+        drop(taking);
         self.setup.counters.sent(taken, bytes, burst.len());
         if errors > 0 {
             self.setup.counters.errors.add(errors);
@@ -200,7 +240,7 @@ impl<R: TxRing> TxCore<R> {
     #[inline(never)]
     fn put_other(&mut self, mut packet: Mbuf) -> Put {
         let parts = packet.segment_count() + 1;
-        if parts > MAX_PARTS || !self.can(&packet) || !self.reaches(&packet) {
+        if parts > MAX_PARTS || !self.can(&packet) {
             return Put::Never;
         }
         let indirect = self.setup.tables.takes(parts);
@@ -216,8 +256,9 @@ impl<R: TxRing> TxCore<R> {
             return if ever { Put::NotNow } else { Put::Never };
         }
         match prepare(&mut packet) {
-            Ok(vnet) => self.put_parts(packet, vnet, indirect),
-            Err(_) => Put::Never,
+            // Asked afterwards: an alias that was written to lies in a buffer of its own now.
+            Ok(vnet) if self.reaches(&packet) => self.put_parts(packet, vnet, indirect),
+            _ => Put::Never,
         }
     }
 
@@ -258,8 +299,8 @@ impl<R: TxRing> TxCore<R> {
             Segmentation::Tcp(_) | Segmentation::Udp(_) => None,
         };
         match vnet {
-            Some(vnet) => drop(self.put_parts(packet, vnet, indirect)),
-            None => self.setup.counters.errors.add(1),
+            Some(vnet) if self.reaches(&packet) => drop(self.put_parts(packet, vnet, indirect)),
+            _ => self.setup.counters.errors.add(1),
         }
         true
     }
@@ -396,5 +437,32 @@ impl<R: TxRing> TxQueue for Tx<R> {
 
     fn room(&self, limit: usize) -> Option<usize> {
         self.enter(|core| core.ring.free().min(limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use linecard_mbuf::MbufPool;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_panic_while_sending_frees_no_packet_twice() {
+        let pool = MbufPool::builder("panic").size(7).cache(0).build().expect("a pool");
+        let mut burst = Burst::new();
+        (0..4).for_each(|_| burst.push(pool.alloc().expect("a buffer")).expect("room"));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut taking = Taking::from(&mut burst);
+            let (_first, second) = (taking.next(), taking.next());
+            core::mem::forget(second);
+            // SAFETY: the second was forgotten.
+            unsafe { taking.put_back() };
+            let _second = taking.next();
+            panic!("within");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!((burst.len(), pool.in_use()), (2, 2));
+        drop(burst);
+        assert_eq!(pool.in_use(), 0);
     }
 }

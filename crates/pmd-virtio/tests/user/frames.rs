@@ -130,6 +130,32 @@ fn what_was_not_configured_is_dropped_and_counted() {
 }
 
 #[test]
+fn a_copy_made_for_a_change_in_a_pool_the_device_does_not_know_is_dropped_and_counted() {
+    let mut bench = bench(RingOptions::default(), |c| c.tx_offloads(TxOffloads::TCP_CHECKSUM));
+    let other = MbufPool::builder("other").size(63).cache(0).build().expect("a pool");
+    let mut packet = frame(&bench.pool, 0, 100);
+    let ip = [0x45, 0, 0, 86, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    packet.copy_from(12, &[8, 0]);
+    packet.copy_from(14, &ip);
+    packet.copy_from(34 + 12, &[0x50, 0x10]);
+    let shared = packet.share();
+    let mut alias = shared.alias(&other).expect("a buffer");
+    alias.request(TxRequest {
+        l2_len: 14,
+        l3_len: 20,
+        l4_len: 20,
+        l4_checksum: L4Checksum::Tcp,
+        ..TxRequest::default()
+    });
+    let mut burst = Burst::new();
+    burst.push(alias).expect("room");
+    assert_eq!(bench.queues.tx[0].send(&mut burst), 1);
+    drop(shared);
+    assert_eq!((bench.port.stats().tx_errors, other.in_use()), (1, 0));
+    bench.end();
+}
+
+#[test]
 fn a_large_frame_comes_back_with_what_it_asked() {
     let offloads = TxOffloads::TCP_CHECKSUM | TxOffloads::TCP_SEGMENTATION;
     let rx = RxOffloads::LRO | RxOffloads::L4_CHECKSUM | RxOffloads::SCATTER;
