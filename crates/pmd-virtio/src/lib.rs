@@ -5,13 +5,29 @@
 //!   `RxQueue::path` says what it came to.
 //! * **Zero copy**: a device reads and writes packets where they lie. Buffers of the port's pools are
 //!   shared with it by descriptor; packets from elsewhere are refused.
-//! * **The device is not trusted** with anything but the packets themselves: indices, numbers and
-//!   lengths that it writes are compared with a private shadow. A device that lies ends its queue
+//! * **What the device says is not trusted**: indices, numbers and lengths that it writes are compared
+//!   with a private shadow. A device that lies ends its queue
 //!   (`RxQueue::is_finished`, `path` says why), and nothing else.
 //! * **Nothing waits**: no system call between `receive` and `send`, but for a notification that the
 //!   device asked for. A queue can be slept on (`RxQueue::arm`).
 //! * **A back-end that goes away** is waited for: the link goes down, and comes up again with the next
 //!   one; what it had not acknowledged is sent again.
+//!
+//! # What a back-end is trusted with
+//!
+//! Sharing memory is trust. A back-end maps all of the port's pools, and nothing in software keeps it
+//! from writing anywhere in them, at any time:
+//!
+//! * **A received packet lies in memory that the back-end may still write.** Its length and its place
+//!   are ours and fixed; its bytes are only as steady as the back-end is honest. Who must not be
+//!   fooled between a check and a use copies what was checked first.
+//! * **"Stop" is the back-end's word.** A port that stops disables its rings and asks each for its
+//!   base (`GET_VRING_BASE`): a back-end that answers says that it is done, and buffers go home to
+//!   their pools. One that does not answer in time, or went away, has its socket closed, and by the
+//!   protocol looks at memory no more. Buffers then go home at once: a back-end that goes on writing
+//!   after its socket was closed corrupts packets of whoever has them next, and what a pool keeps
+//!   beside them. So does one that writes where it was never told to.
+//! * **With a back-end that is not trusted so far**, give the port pools of its own, and copy.
 //!
 //! ```no_run
 //! use linecard_mbuf::{Burst, MbufPool};
