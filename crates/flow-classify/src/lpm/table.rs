@@ -114,6 +114,20 @@ impl Table {
         unsafe { &*self.first_cell().add(at as usize) }
     }
 
+    /// Has the line of a cell fetched, which need not exist: it is a hint.
+    #[inline(always)]
+    pub(super) fn fetch(&self, at: u32) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let line = self.first_cell().wrapping_add(at as usize);
+            // SAFETY: every x86-64 has the instruction, and it does not fault, wherever it points.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+
     /// Where the words begin, for gathers.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]

@@ -8,12 +8,12 @@
 
 use crate::lpm::table::LINE;
 
-const LEADS_ON: u32 = 1 << 31;
-const KIND_SHIFT: u32 = 27;
+pub(super) const LEADS_ON: u32 = 1 << 31;
+pub(super) const KIND_SHIFT: u32 = 27;
 const LINES: u32 = (1 << KIND_SHIFT) - 1;
 
 /// The kinds below this are buckets.
-const BUCKETS: u32 = 3;
+pub(super) const BUCKETS: u32 = 3;
 
 /// Runs of the largest bucket.
 pub(super) const MOST_RUNS: usize = 32;

@@ -108,122 +108,147 @@ unsafe fn find(table: &Table, addr: Ipv6Addr, search: Search) -> Option<NextHop>
     NextHop::from_entry(at.0)
 }
 
+/// Which of the entries lead to a node, and which to a bucket: a bit each.
+type Marks = fn(entries: &[u32; CHUNK]) -> (u32, u32);
+
+/// One by one.
+#[inline(always)]
+fn marks_plain(entries: &[u32; CHUNK]) -> (u32, u32) {
+    let bits = |of: fn(u32) -> bool| {
+        let bit = |(i, entry): (usize, &u32)| u32::from(of(*entry)) << i;
+        entries.iter().enumerate().map(bit).fold(0, |bits, bit| bits | bit)
+    };
+    (bits(entry::is_node), bits(entry::is_bucket))
+}
+
 /// # Safety
-/// As for [`crate::lpm::family::Bulk`], and for [`Search`].
+/// As for [`crate::lpm::family::Bulk`], and for [`Search`]; the processor has what the marks need.
 #[inline(always)]
 unsafe fn find_all(
     table: &Table,
     addrs: &[Ipv6Addr],
     found: &mut [Option<NextHop>],
     search: Search,
+    marks: Marks,
 ) {
     for (addrs, found) in addrs.chunks(CHUNK).zip(found.chunks_mut(CHUNK)) {
         // SAFETY: the caller's promise.
-        unsafe { chunk(table, addrs, found, search) };
+        unsafe { chunk(table, addrs, found, search, marks) };
     }
 }
 
-/// One address of a chunk, on its way.
-#[derive(Clone, Copy, Default)]
-struct Way {
-    high: u64,
-    low: u64,
-    /// The last entry, and how many bits led to it.
-    entry: u32,
-    depth: u8,
+/// The addresses of a chunk, on their ways: the last entry of each, how many bits led to it, and the 32
+/// bits behind those.
+struct Ways<'a> {
+    table: &'a Table,
+    addrs: &'a [Ipv6Addr],
+    entries: [u32; CHUNK],
+    windows: [u32; CHUNK],
+    depths: [u8; CHUNK],
 }
 
-impl Way {
-    /// The 32 bits of the address behind those that led to the entry.
-    #[inline(always)]
-    fn window(&self) -> u32 {
-        let depth = self.depth;
-        if depth >= 64 {
-            return ((self.low << (depth & 63)) >> 32) as u32;
-        }
-        (((self.high << depth) | ((self.low >> 1) >> (63 - depth))) >> 32) as u32
-    }
-
+impl<'a> Ways<'a> {
     /// # Safety
-    /// As for `find_all`.
+    /// As for `find_all`; there are at most [`CHUNK`].
     #[inline(always)]
-    unsafe fn start(table: &Table, addr: u128) -> Self {
-        // SAFETY: the caller's promise.
-        let (entry, depth) = unsafe { first_entry(table, addr) };
-        Self { high: (addr >> 64) as u64, low: addr as u64, entry, depth }
+    unsafe fn start(table: &'a Table, addrs: &'a [Ipv6Addr]) -> Self {
+        let (entries, windows, depths) = ([0; CHUNK], [0; CHUNK], [0; CHUNK]);
+        let mut ways = Self { table, addrs, entries, windows, depths };
+        for (i, addr) in addrs.iter().enumerate() {
+            let addr = addr.to_bits();
+            // SAFETY: the caller's promise.
+            let (entry, depth) = unsafe { first_entry(table, addr) };
+            // At most 32 bits led here: what is behind them begins in the first half.
+            let window = (((addr >> 64) as u64) << (depth & 63) >> 32) as u32;
+            ways.entries[i % CHUNK] = entry;
+            ways.windows[i % CHUNK] = window;
+            ways.depths[i % CHUNK] = depth;
+            ways.fetch(entry);
+        }
+        ways
+    }
+
+    /// Has the bucket that an entry leads to fetched, without a branch: it could not be foreseen.
+    #[inline(always)]
+    fn fetch(&self, entry: u32) {
+        let (at, runs) = entry::bucket(entry & (entry.cast_signed() >> 31).cast_unsigned());
+        self.table.fetch(at);
+        self.table.fetch(at + runs);
     }
 
     /// # Safety
     /// As for `find_all`; and the entry is a node's.
     #[inline(always)]
-    unsafe fn pass_node(&mut self, table: &Table) {
-        let (at, stride) = entry::node(self.entry);
-        let cell = at + NODE_HEAD + (self.window() >> (32 - u32::from(stride)));
+    unsafe fn pass_node(&mut self, i: usize) {
+        let (at, stride) = entry::node(self.entries[i]);
+        let cell = at + NODE_HEAD + (self.windows[i] >> (32 - u32::from(stride)));
         // SAFETY: one of the 2^stride entries of a node that was found since the caller pinned.
-        self.entry = unsafe { table.link_unchecked(cell) };
-        self.depth += stride;
+        let entry = unsafe { self.table.link_unchecked(cell) };
+        let depth = self.depths[i] + stride;
+        self.fetch(entry);
+        self.entries[i] = entry;
+        self.depths[i] = depth;
+        // Behind the last bit nothing leads on, and what is in the window does not matter.
+        self.windows[i] = window(self.addrs[i].to_bits(), depth & 127);
     }
 
     /// # Safety
     /// As for `find_all`; and the entry is a bucket's.
     #[inline(always)]
-    unsafe fn pass_bucket(&mut self, table: &Table, search: Search) {
-        let (at, runs) = entry::bucket(self.entry);
+    unsafe fn pass_bucket(&mut self, i: usize, search: Search) {
+        let (at, runs) = entry::bucket(self.entries[i]);
         // SAFETY: a bucket that was found since the caller pinned.
-        let run = unsafe { search(table, at, runs, self.window()) } - 1;
+        let run = unsafe { search(self.table, at, runs, self.windows[i]) } - 1;
         // SAFETY: the entry of one of its runs.
-        self.entry = unsafe { table.cell_unchecked(at + runs + run) };
-        self.depth = self.depth.wrapping_add(BUCKET_BITS);
+        self.entries[i] = unsafe { self.table.cell_unchecked(at + runs + run) };
+        if entry::leads_on(self.entries[i]) {
+            self.depths[i] += BUCKET_BITS;
+            self.windows[i] = window(self.addrs[i].to_bits(), self.depths[i]);
+        }
     }
 }
 
+/// The numbers of the bits that are set.
+#[inline(always)]
+fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let next = (bits != 0).then_some(bits.trailing_zeros() as usize);
+        bits &= bits.wrapping_sub(1);
+        next
+    })
+}
+
 /// All addresses take a step before one takes the next, so that they wait for memory together; and all
-/// that are at nodes before those that are at buckets. Who goes on is written down without a branch,
-/// which could not be foreseen.
+/// that are at nodes before those that are at buckets, so that no branch depends on where one is.
 ///
 /// # Safety
 /// As for `find_all`; there are at most [`CHUNK`].
 #[inline(always)]
-unsafe fn chunk(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>], search: Search) {
-    let mut ways = [Way::default(); CHUNK];
-    let (mut at_nodes, mut at_buckets) = ([0_u8; CHUNK], [0_u8; CHUNK]);
-    let (mut nodes, mut buckets) = (0, 0);
-    for (i, (addr, way)) in addrs.iter().zip(&mut ways).enumerate() {
-        // SAFETY: the caller's promise.
-        *way = unsafe { Way::start(table, addr.to_bits()) };
-        at_nodes[nodes % CHUNK] = i as u8;
-        nodes += usize::from(entry::is_node(way.entry));
-        at_buckets[buckets % CHUNK] = i as u8;
-        buckets += usize::from(entry::is_bucket(way.entry));
-    }
-    while nodes + buckets > 0 {
-        while nodes > 0 {
-            let before = core::mem::take(&mut nodes);
-            for k in 0..before {
-                let i = at_nodes[k % CHUNK];
-                let way = &mut ways[usize::from(i) % CHUNK];
-                // SAFETY: it is at a node.
-                unsafe { way.pass_node(table) };
-                at_nodes[nodes % CHUNK] = i;
-                nodes += usize::from(entry::is_node(way.entry));
-                at_buckets[buckets % CHUNK] = i;
-                buckets += usize::from(entry::is_bucket(way.entry));
-            }
+unsafe fn chunk(
+    table: &Table,
+    addrs: &[Ipv6Addr],
+    found: &mut [Option<NextHop>],
+    search: Search,
+    marks: Marks,
+) {
+    // SAFETY: the caller's promise.
+    let mut ways = unsafe { Ways::start(table, addrs) };
+    loop {
+        let (nodes, buckets) = marks(&ways.entries);
+        for i in ones(nodes) {
+            // SAFETY: it is at a node.
+            unsafe { ways.pass_node(i) };
         }
-        let before = core::mem::take(&mut buckets);
-        for k in 0..before {
-            let i = at_buckets[k % CHUNK];
-            let way = &mut ways[usize::from(i) % CHUNK];
+        for i in ones(buckets) {
             // SAFETY: it is at a bucket.
-            unsafe { way.pass_bucket(table, search) };
-            at_nodes[nodes % CHUNK] = i;
-            nodes += usize::from(entry::is_node(way.entry));
-            at_buckets[buckets % CHUNK] = i;
-            buckets += usize::from(entry::is_bucket(way.entry));
+            unsafe { ways.pass_bucket(i, search) };
+        }
+        if nodes | buckets == 0 {
+            break;
         }
     }
-    for (found, way) in found.iter_mut().zip(&ways) {
-        *found = NextHop::from_entry(way.entry);
+    for (found, entry) in found.iter_mut().zip(ways.entries) {
+        *found = NextHop::from_entry(entry);
     }
 }
 
@@ -238,5 +263,5 @@ unsafe fn single(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 /// As for [`crate::lpm::family::Bulk`].
 unsafe fn bulk(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
-    unsafe { find_all(table, addrs, found, search_plain) }
+    unsafe { find_all(table, addrs, found, search_plain, marks_plain) }
 }

@@ -1,6 +1,7 @@
 //! Searching a bucket by comparing all its keys at once.
 
-use super::{find, find_all};
+use super::{CHUNK, find, find_all, marks_plain};
+use crate::lpm::v6::entry::{BUCKETS, KIND_SHIFT, LEADS_ON};
 use crate::lpm::NextHop;
 use crate::lpm::family::Kernels;
 use crate::lpm::table::Table;
@@ -48,6 +49,21 @@ unsafe fn search_avx512(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
     (not_above & of_bucket).count_ones()
 }
 
+/// What [`super::Marks`] are.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
+#[inline]
+fn marks_avx512(entries: &[u32; CHUNK]) -> (u32, u32) {
+    let first_node = _mm512_set1_epi32((LEADS_ON | (BUCKETS << KIND_SHIFT)).cast_signed());
+    let (halves, _) = entries.as_chunks::<16>();
+    let both = halves.iter().rev().fold((0, 0), |(nodes, leads_on), half| {
+        // SAFETY: 64 bytes of plain numbers.
+        let half = unsafe { _mm512_loadu_si512(half.as_ptr().cast()) };
+        let at_nodes = u32::from(_mm512_cmpge_epu32_mask(half, first_node));
+        (nodes << 16 | at_nodes, leads_on << 16 | u32::from(_mm512_movepi32_mask(half)))
+    });
+    (both.0, both.1 & !both.0)
+}
+
 /// # Safety
 /// As for [`crate::lpm::family::Single`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
@@ -61,7 +77,7 @@ unsafe fn single_avx2(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 unsafe fn bulk_avx2(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
-    unsafe { find_all(table, addrs, found, search_avx2) }
+    unsafe { find_all(table, addrs, found, search_avx2, marks_plain) }
 }
 
 /// # Safety
@@ -77,5 +93,5 @@ unsafe fn single_avx512(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
 unsafe fn bulk_avx512(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
-    unsafe { find_all(table, addrs, found, search_avx512) }
+    unsafe { find_all(table, addrs, found, search_avx512, |entries| marks_avx512(entries)) }
 }
