@@ -1,4 +1,4 @@
-//! Route tables beside `rte_lpm`, `rte_fib`, `rte_lpm6` and `rte_fib6`.
+//! Route tables beside `rte_lpm`, `rte_fib`, `rte_lpm6` and `rte_fib6`, and beside `prefix-trie`.
 
 use super::Contests;
 use crate::compare::dpdk;
@@ -16,10 +16,15 @@ const PARTS: &[&str] = &["lpm4 real", "lpm4 million", "lpm6 real"];
 pub(super) fn contests(seconds: Option<f64>, case: &str) -> Result<Contests> {
     let data = root().join("../shared/data").display().to_string();
     let arguments = ["--data", &data];
-    let programs = [Program::ours("lpm_perf", &arguments)?, Program::dpdk("lpm_perf", &arguments)?];
-    let peer = format!("DPDK {}: the best of rte_lpm and rte_fib", dpdk::version());
-    let pair = Pair::of(programs, peer, seconds.unwrap_or(SECONDS), parts(PARTS, case));
-    Ok(vec![Box::new(pair.with_bars(bar))])
+    let trie = ["--data", &data, "--table", "prefix-trie"];
+    let seconds = seconds.unwrap_or(SECONDS);
+    let ours = || Program::ours("lpm_perf", &arguments);
+    let name = format!("DPDK {}: the best of rte_lpm and rte_fib", dpdk::version());
+    let dpdk = [ours()?, Program::dpdk("lpm_perf", &arguments)?];
+    let dpdk = Pair::of(dpdk, name, seconds, parts(PARTS, case)).with_bars(bar);
+    let trie = [ours()?, Program::ours("lpm_perf", &trie)?];
+    let trie = Pair::of(trie, "prefix-trie".to_owned(), seconds, parts(PARTS, case));
+    Ok(vec![Box::new(dpdk), Box::new(trie)])
 }
 
 /// Changes are beside `rte_lpm`; for `rte_lpm6`'s nothing is promised.

@@ -109,7 +109,10 @@ unsafe fn find(table: &Table, addr: Ipv6Addr, search: Search) -> Option<NextHop>
 }
 
 /// Which of the entries lead to a node, and which to a bucket: a bit each.
-type Marks = fn(entries: &[u32; CHUNK]) -> (u32, u32);
+///
+/// # Safety
+/// The processor has what it needs.
+type Marks = unsafe fn(entries: &[u32; CHUNK]) -> (u32, u32);
 
 /// One by one.
 #[inline(always)]
@@ -148,24 +151,28 @@ struct Ways<'a> {
 }
 
 impl<'a> Ways<'a> {
+    /// Ways that have led nowhere yet.
+    #[inline(always)]
+    fn new(table: &'a Table, addrs: &'a [Ipv6Addr]) -> Self {
+        let (entries, windows, depths) = ([0; CHUNK], [0; CHUNK], [0; CHUNK]);
+        Self { table, addrs, entries, windows, depths }
+    }
+
     /// # Safety
     /// As for `find_all`; there are at most [`CHUNK`].
     #[inline(always)]
-    unsafe fn start(table: &'a Table, addrs: &'a [Ipv6Addr]) -> Self {
-        let (entries, windows, depths) = ([0; CHUNK], [0; CHUNK], [0; CHUNK]);
-        let mut ways = Self { table, addrs, entries, windows, depths };
-        for (i, addr) in addrs.iter().enumerate() {
+    unsafe fn start(&mut self) {
+        for (i, addr) in self.addrs.iter().enumerate() {
             let addr = addr.to_bits();
             // SAFETY: the caller's promise.
-            let (entry, depth) = unsafe { first_entry(table, addr) };
+            let (entry, depth) = unsafe { first_entry(self.table, addr) };
             // At most 32 bits led here: what is behind them begins in the first half.
             let window = (((addr >> 64) as u64) << (depth & 63) >> 32) as u32;
-            ways.entries[i % CHUNK] = entry;
-            ways.windows[i % CHUNK] = window;
-            ways.depths[i % CHUNK] = depth;
-            ways.fetch(entry);
+            self.entries[i % CHUNK] = entry;
+            self.windows[i % CHUNK] = window;
+            self.depths[i % CHUNK] = depth;
+            self.fetch(entry);
         }
-        ways
     }
 
     /// Has the bucket that an entry leads to fetched, without a branch: it could not be foreseen.
@@ -231,10 +238,12 @@ unsafe fn chunk(
     search: Search,
     marks: Marks,
 ) {
+    let mut ways = Ways::new(table, addrs);
     // SAFETY: the caller's promise.
-    let mut ways = unsafe { Ways::start(table, addrs) };
+    unsafe { ways.start() };
     loop {
-        let (nodes, buckets) = marks(&ways.entries);
+        // SAFETY: the caller's promise.
+        let (nodes, buckets) = unsafe { marks(&ways.entries) };
         for i in ones(nodes) {
             // SAFETY: it is at a node.
             unsafe { ways.pass_node(i) };
@@ -247,8 +256,8 @@ unsafe fn chunk(
             break;
         }
     }
-    for (found, entry) in found.iter_mut().zip(ways.entries) {
-        *found = NextHop::from_entry(entry);
+    for (found, entry) in found.iter_mut().zip(&ways.entries) {
+        *found = NextHop::from_entry(*entry);
     }
 }
 

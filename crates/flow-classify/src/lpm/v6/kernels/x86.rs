@@ -1,10 +1,10 @@
 //! Searching a bucket by comparing all its keys at once.
 
 use super::{CHUNK, find, find_all, marks_plain};
-use crate::lpm::v6::entry::{BUCKETS, KIND_SHIFT, LEADS_ON};
 use crate::lpm::NextHop;
 use crate::lpm::family::Kernels;
 use crate::lpm::table::Table;
+use crate::lpm::v6::entry::{BUCKETS, KIND_SHIFT, LEADS_ON};
 use core::arch::x86_64::*;
 use core::net::Ipv6Addr;
 
@@ -54,14 +54,15 @@ unsafe fn search_avx512(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
 #[inline]
 fn marks_avx512(entries: &[u32; CHUNK]) -> (u32, u32) {
     let first_node = _mm512_set1_epi32((LEADS_ON | (BUCKETS << KIND_SHIFT)).cast_signed());
-    let (halves, _) = entries.as_chunks::<16>();
-    let both = halves.iter().rev().fold((0, 0), |(nodes, leads_on), half| {
-        // SAFETY: 64 bytes of plain numbers.
-        let half = unsafe { _mm512_loadu_si512(half.as_ptr().cast()) };
-        let at_nodes = u32::from(_mm512_cmpge_epu32_mask(half, first_node));
-        (nodes << 16 | at_nodes, leads_on << 16 | u32::from(_mm512_movepi32_mask(half)))
-    });
-    (both.0, both.1 & !both.0)
+    let at = entries.as_ptr();
+    // SAFETY: each is 16 of the 32 entries.
+    let (low, high) =
+        unsafe { (_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(16).cast())) };
+    let both = |low: u16, high: u16| u32::from(low) | (u32::from(high) << 16);
+    let nodes =
+        both(_mm512_cmpge_epu32_mask(low, first_node), _mm512_cmpge_epu32_mask(high, first_node));
+    let leads_on = both(_mm512_movepi32_mask(low), _mm512_movepi32_mask(high));
+    (nodes, leads_on & !nodes)
 }
 
 /// # Safety
@@ -93,5 +94,5 @@ unsafe fn single_avx512(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
 unsafe fn bulk_avx512(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
-    unsafe { find_all(table, addrs, found, search_avx512, |entries| marks_avx512(entries)) }
+    unsafe { find_all(table, addrs, found, search_avx512, marks_avx512) }
 }
