@@ -30,8 +30,14 @@ pub trait Outlet: Send {
     /// When the wire is broken.
     fn take(&mut self) -> io::Result<Option<Vec<u8>>>;
 
-    /// Becomes readable when a frame comes. `None` if none will ever.
+    /// Becomes readable when a frame comes. `None` if none will ever, or no one need wait for it.
     fn readable(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Whether frames can be there as soon as the card has sent, so that they are to be taken before
+    /// the driver goes on.
+    fn is_prompt(&self) -> bool {
+        false
+    }
 }
 
 /// Both halves.
@@ -118,6 +124,38 @@ pub fn cable() -> io::Result<(Plug, Plug)> {
         outlet: Box::new(Cable(into.clone())),
     };
     Ok((plug(&there, &back), plug(&back, &there)))
+}
+
+struct Mirror(Arc<Mutex<VecDeque<Vec<u8>>>>);
+
+impl Wire for Mirror {
+    fn transmit(&mut self, frame: &[u8]) {
+        let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if frames.len() < CABLE_FRAMES {
+            frames.push_back(frame.to_vec());
+        }
+    }
+}
+
+impl Outlet for Mirror {
+    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front())
+    }
+
+    fn readable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn is_prompt(&self) -> bool {
+        true
+    }
+}
+
+/// What the card sends comes back to it, in the same access of the driver's that had it sent: for a
+/// guest that counts instructions, none goes by meanwhile.
+pub fn mirror() -> Plug {
+    let frames = Arc::new(Mutex::new(VecDeque::new()));
+    Plug { wire: Box::new(Mirror(frames.clone())), outlet: Box::new(Mirror(frames)) }
 }
 
 struct Tap(File);
@@ -219,6 +257,15 @@ mod tests {
         assert_eq!(there.outlet.take().unwrap().unwrap(), b"two");
         assert_eq!(there.outlet.take().unwrap(), None);
         assert_eq!(here.outlet.take().unwrap(), None);
+    }
+
+    #[test]
+    fn a_mirror_gives_back_what_it_gets() {
+        let mut plug = mirror();
+        plug.wire.transmit(b"one");
+        assert!(plug.outlet.is_prompt());
+        assert_eq!(plug.outlet.take().unwrap().unwrap(), b"one");
+        assert_eq!(plug.outlet.take().unwrap(), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use linecard_ixgbe_model::front::qemu::{QemuCard, Seat, TestSocket, Translation};
 use linecard_ixgbe_model::front::vfio_user::UserCard;
-use linecard_ixgbe_model::wire::{Plug, cable, tap, unplugged};
+use linecard_ixgbe_model::wire::{Plug, cable, mirror, tap, unplugged};
 use linecard_ixgbe_model::{Identity, Journal};
 
 /// How long a card waits for something to do before it looks around.
@@ -59,7 +59,8 @@ struct Qemu {
     /// End with a failure at the first access to memory that is refused
     #[arg(long)]
     strict: bool,
-    /// What the cards are wired to: `none`, `cable` (cards in pairs), `tap:NAME`
+    /// What the cards are wired to: `none`, `mirror` (each to itself), `cable` (cards in pairs),
+    /// `tap:NAME`
     #[arg(long, default_value = "none")]
     wire: String,
 }
@@ -184,11 +185,14 @@ fn tell(slot: u8, journal: &Journal) {
 fn plugs(wire: &str, cards: usize) -> Result<Vec<Plug>> {
     match wire.split_once(':') {
         None if wire == "none" => Ok((0..cards).map(|_| unplugged()).collect()),
+        None if wire == "mirror" => Ok((0..cards).map(|_| mirror()).collect()),
         None if wire == "cable" && cards.is_multiple_of(2) => {
             let pairs: std::io::Result<Vec<_>> = (0..cards / 2).map(|_| cable()).collect();
             Ok(pairs?.into_iter().flat_map(|(one, other)| [one, other]).collect())
         }
         Some(("tap", name)) if cards == 1 => Ok(vec![tap(name).context("cannot open the TAP")?]),
-        _ => bail!("`{wire}` does not fit {cards} cards: none, cable (pairs), or tap:NAME (one)"),
+        _ => bail!(
+            "`{wire}` does not fit {cards} cards: none, mirror, cable (pairs), or tap:NAME (one)"
+        ),
     }
 }

@@ -297,6 +297,9 @@ impl QemuCard {
                 if let Some((bar, offset)) = self.window(address) {
                     self.device.write(bar, offset, value, size);
                 }
+                if self.outlet.0.is_prompt() {
+                    self.take_frames()?;
+                }
                 0
             }
             Request::Reset => {
