@@ -24,9 +24,6 @@ const DATA: u64 =
     transmit::DTYP.put(0, transmit::DTYP_DATA) | transmit::DEXT.mask() | transmit::IFCS.mask();
 const WHOLE: u64 = DATA | transmit::EOP.mask();
 
-/// Bytes of an Ethernet header: the least that is sent (§7.2.1.1).
-const LEAST: u64 = 14;
-
 /// What a transmit queue is made of; [`Transmit`] is the queue.
 pub(crate) struct Parts {
     pub(crate) ring: Descriptors,
@@ -106,8 +103,7 @@ impl Transmit {
         for packet in &burst[..run] {
             let Some((iova, len)) = simple(packet, home) else { break };
             let len = u64::from(len);
-            // Neither too long nor without an Ethernet header, which would hang the device.
-            if len.wrapping_sub(LEAST) > longest - LEAST {
+            if len.wrapping_sub(1) >= longest {
                 break;
             }
             ring.write(at, [iova, WHOLE | len | len << transmit::PAYLEN.lsb]);
@@ -177,20 +173,34 @@ impl Transmit {
     fn reclaim_until(&mut self, wanted: usize) -> usize {
         let mut packets = 0;
         while self.free() < wanted
-            && let Some(report) = self.reports.front().copied()
+            && let Some(report) = self.take_reports()
         {
-            let status = self.parts.ring.cells().status(report.end.wrapping_sub(1));
-            if !transmit::DD.is_set(status) {
-                break;
-            }
-            linecard_eal::barrier::dma_observe();
-            self.reports.pop_front();
             packets += self.free_until(report);
         }
         packets
     }
 
-    /// Frees the packets of a report; says how many.
+    /// Takes reports off that are done and of one kind, until they are a bulk: one for all of them.
+    #[inline(always)]
+    fn take_reports(&mut self) -> Option<Report> {
+        let mut all: Option<Report> = None;
+        while let Some(report) = self.reports.front().copied() {
+            let is_enough = |all: Report| {
+                all.plain != report.plain || all.end.wrapping_sub(self.done) as usize >= BULK
+            };
+            let status = self.parts.ring.cells().status(report.end.wrapping_sub(1));
+            if all.is_some_and(is_enough) || !transmit::DD.is_set(status) {
+                break;
+            }
+            self.reports.pop_front();
+            all = Some(report);
+        }
+        // Pairs with the device's order: what it read and sent, then DD.
+        linecard_eal::barrier::dma_observe();
+        all
+    }
+
+    /// Frees the packets up to a report; says how many.
     fn free_until(&mut self, report: Report) -> usize {
         let (from, n) =
             (self.parts.ring.cells().slot(self.done), report.end.wrapping_sub(self.done) as usize);
@@ -286,6 +296,6 @@ impl Drop for Transmit {
     /// The device stops first; then packets and ring go, or are kept if it did not.
     fn drop(&mut self) {
         let packets = self.strip();
-        self.parts.control.retire((packets, self.parts.keeps.memory()));
+        self.parts.control.retire((packets, self.parts.keeps.clone()));
     }
 }
