@@ -13,18 +13,21 @@ mod payload;
 mod programs;
 mod qemu;
 mod results;
+mod suite_run;
 mod suites;
 
-pub(crate) use boot::{Order, Outcome, Programs, run as boot};
-pub(crate) use initramfs::{Task, pack};
-pub(crate) use kernel::Kernel;
+pub(crate) use boot::Outcome;
 pub(crate) use results::Tally;
+pub(crate) use suite_run::{SuiteRun, log_file};
 pub(crate) use suites::{Suite, Workshop, names};
 
 use crate::workspace::has_tool;
 use anyhow::{Context, Result, ensure};
+use boot::Programs;
 use clap::{Args, Subcommand};
 use declaration::{Built, Declaration};
+use initramfs::{Task, pack};
+use kernel::Kernel;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -79,19 +82,13 @@ pub(crate) fn missing(declaration: &Declaration) -> Vec<String> {
 }
 
 /// The programs of the workspace that the guest shall hold.
-pub(crate) fn build_for_guest(
-    declaration: &Declaration,
-    workshop: &mut Workshop,
-) -> Result<Vec<PathBuf>> {
+fn build_for_guest(declaration: &Declaration, workshop: &mut Workshop) -> Result<Vec<PathBuf>> {
     let build = |built: &Built| workshop.program(built, declaration.profile);
     declaration.built.iter().map(build).collect()
 }
 
 /// The programs of the workspace that run beside the guest.
-pub(crate) fn build_for_host(
-    declaration: &Declaration,
-    workshop: &mut Workshop,
-) -> Result<Programs> {
+fn build_for_host(declaration: &Declaration, workshop: &mut Workshop) -> Result<Programs> {
     let mut programs = Programs::new();
     for command in &declaration.helpers {
         let word = command.split_whitespace().next().unwrap_or_default();

@@ -24,6 +24,9 @@ const DATA: u64 =
     transmit::DTYP.put(0, transmit::DTYP_DATA) | transmit::DEXT.mask() | transmit::IFCS.mask();
 const WHOLE: u64 = DATA | transmit::EOP.mask();
 
+/// Bytes of an Ethernet header: the least that is sent (§7.2.1.1).
+const LEAST: u64 = 14;
+
 /// What a transmit queue is made of; [`Transmit`] is the queue.
 pub(crate) struct Parts {
     pub(crate) ring: Descriptors,
@@ -103,7 +106,8 @@ impl Transmit {
         for packet in &burst[..run] {
             let Some((iova, len)) = simple(packet, home) else { break };
             let len = u64::from(len);
-            if len.wrapping_sub(1) >= longest {
+            // Neither too long nor without an Ethernet header, which would hang the device.
+            if len.wrapping_sub(LEAST) > longest - LEAST {
                 break;
             }
             ring.write(at, [iova, WHOLE | len | len << transmit::PAYLEN.lsb]);
@@ -296,6 +300,6 @@ impl Drop for Transmit {
     /// The device stops first; then packets and ring go, or are kept if it did not.
     fn drop(&mut self) {
         let packets = self.strip();
-        self.parts.control.retire((packets, self.parts.keeps.clone()));
+        self.parts.control.retire((packets, self.parts.keeps.memory()));
     }
 }

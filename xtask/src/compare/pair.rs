@@ -142,7 +142,8 @@ pub(super) fn parts(all: &[&str], case: &str) -> Vec<String> {
     }
 }
 
-fn samples(text: &str) -> Result<Vec<Sample>> {
+/// The cases among lines of other kinds.
+pub(super) fn samples(text: &str) -> Result<Vec<Sample>> {
     let lines = text.lines().filter(|line| line.starts_with('{'));
     lines
         .map(|line| serde_json::from_str(line).with_context(|| format!("cannot read: {line}")))

@@ -32,7 +32,8 @@ pub(super) enum Bar {
 impl Bar {
     /// A cost shall be no more than the peer's, a rate no less.
     pub(super) fn level(unit: &str) -> Self {
-        if unit.starts_with("cycles") { Self::AtMost(1.0) } else { Self::AtLeast(1.0) }
+        let is_cost = unit.starts_with("cycles") || unit.starts_with("instructions");
+        if is_cost { Self::AtMost(1.0) } else { Self::AtLeast(1.0) }
     }
 
     fn holds(self, ratio: f64) -> bool {

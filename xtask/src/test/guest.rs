@@ -2,12 +2,8 @@
 
 use super::all_required;
 use crate::guest::declaration::Profile;
-use crate::guest::{
-    Kernel, Order, Outcome, Programs, Suite, Tally, Task, Workshop, boot, build_for_guest,
-    build_for_host, missing, names, pack,
-};
-use crate::workspace::target;
-use anyhow::{Context, Result, ensure};
+use crate::guest::{Outcome, Suite, SuiteRun, Tally, Workshop, log_file, missing, names};
+use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -120,9 +116,8 @@ fn run_job(job: &Job, workshop: &Mutex<Workshop>) -> Tally {
         println!("{name} | SKIPPED {all} tests: needs {}", lacks.join(", "));
         return Tally { skipped: all, ..Tally::default() };
     }
-    let log = log_file(job);
-    match boot_job(job, &log, workshop) {
-        Ok(outcome) => report(job, &outcome, &log),
+    match boot_job(job, workshop) {
+        Ok(outcome) => report(job, &outcome, &log_file(&job.suite)),
         Err(error) => {
             println!("{name} | FAILED: {error:#}");
             Tally { failed: all, ..Tally::default() }
@@ -130,38 +125,10 @@ fn run_job(job: &Job, workshop: &Mutex<Workshop>) -> Tally {
     }
 }
 
-fn log_file(job: &Job) -> PathBuf {
-    target().join("guest-logs").join(format!("{}-{}.log", job.suite.package, job.suite.name))
-}
-
-fn boot_job(job: &Job, log: &Path, workshop: &Mutex<Workshop>) -> Result<Outcome> {
-    let declaration = &job.suite.declaration;
-    let (kernel, built, programs) = prepare(job, workshop)?;
-    let task = Task::Tests { program: &job.program, names: &job.tests };
-    let root = pack(declaration, &kernel, &built, &task)?;
-    std::fs::create_dir_all(log.parent().unwrap_or(log))
-        .context("cannot make the folder of logs")?;
-    let (name, tests) = (job.suite.name.as_str(), job.tests.len());
-    println!("{name} | boots, with {} MiB to unpack", root.len() >> 20);
-    let order = Order { declaration, kernel: &kernel, root, log: log.to_owned(), tests };
-    let go = || boot(&order, &programs, |line| println!("{name} | {line}"));
-    let outcome = go()?;
-    if outcome.first_test.is_some() {
-        return Ok(outcome);
-    }
-    // Nothing of ours has run in it yet: an interpreted machine on a busy one sometimes dies in its
-    // firmware. Once more, and no oftener: what never boots fails.
-    println!("{name} | did not boot ({}), once more", outcome.complaints.join("; "));
-    std::fs::rename(log, log.with_extension("first.log")).context("cannot keep the log")?;
-    go()
-}
-
 /// Fetching and building happen one at a time.
-fn prepare(job: &Job, workshop: &Mutex<Workshop>) -> Result<(Kernel, Vec<PathBuf>, Programs)> {
-    let mut workshop = locked(workshop);
-    let declaration = &job.suite.declaration;
-    let in_guest = build_for_guest(declaration, &mut workshop)?;
-    Ok((Kernel::cached()?, in_guest, build_for_host(declaration, &mut workshop)?))
+fn boot_job(job: &Job, workshop: &Mutex<Workshop>) -> Result<Outcome> {
+    let run = SuiteRun::prepare(&job.suite, &job.program, &mut locked(workshop))?;
+    run.boot(&job.tests, |line| println!("{} | {line}", job.suite.name))
 }
 
 fn report(job: &Job, outcome: &Outcome, log: &Path) -> Tally {
