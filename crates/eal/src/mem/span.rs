@@ -7,6 +7,10 @@ use std::ptr::NonNull;
 
 use super::low;
 
+/// How often a hole is looked for: between the look and the call, another thread may take it, and
+/// then the next look sees what it took.
+const TRIES: usize = 100;
+
 #[derive(Debug)]
 pub(super) struct Span {
     base: NonNull<u8>,
@@ -27,16 +31,30 @@ impl Span {
         len: usize,
         align: usize,
     ) -> io::Result<Self> {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let hint = low::hole(&maps, len, align).unwrap_or(0);
         let (kind, fd) = match file {
             Some(file) => (libc::MAP_SHARED, file.as_raw_fd()),
             None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1),
         };
+        let flags = kind | flags;
+        for _ in 0..TRIES {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+            let Some(place) = low::hole(&maps, len, align) else { break };
+            match Self::map_at(place, len, flags | libc::MAP_FIXED_NOREPLACE, fd) {
+                Ok(span) if span.base.addr().get() == place => return Ok(span),
+                // A kernel before 4.17 takes the place for a wish.
+                Ok(_elsewhere) => (),
+                Err(error) if error.raw_os_error() == Some(libc::EEXIST) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Self::map_at(0, len, flags, fd)
+    }
+
+    fn map_at(place: usize, len: usize, flags: libc::c_int, fd: libc::c_int) -> io::Result<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        let hint = std::ptr::without_provenance_mut(hint);
-        // SAFETY: without MAP_FIXED a mapping replaces none; the place is a wish.
-        let base = unsafe { libc::mmap(hint, len, access, kind | flags, fd, 0) };
+        let wish = std::ptr::without_provenance_mut(place);
+        // SAFETY: without MAP_FIXED a mapping replaces none.
+        let base = unsafe { libc::mmap(wish, len, access, flags, fd, 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }

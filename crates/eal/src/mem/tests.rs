@@ -133,3 +133,16 @@ fn segments_lie_where_an_iommu_of_39_bits_can_show_them() {
         assert!(end <= 1 << 39 && segment.address().raw() >= 1 << 32, "{:?}", segment.address());
     }
 }
+
+#[test]
+fn threads_that_map_at_once_all_find_low_places() {
+    let highest = std::thread::scope(|scope| {
+        let map = || {
+            let segments: Vec<_> = (0..100).map(|_| small(3 * 4096).map().unwrap()).collect();
+            segments.iter().map(|segment| segment.address().raw()).max().unwrap()
+        };
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(map)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).max().unwrap()
+    });
+    assert!(highest < 1 << 39, "{highest:#x}");
+}
