@@ -15,6 +15,7 @@ pub use ping::{Ping, ping};
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -89,6 +90,8 @@ impl Program {
     pub fn new(name: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(name);
         command.stdin(Stdio::null()).env("LC_ALL", "C");
+        // SAFETY: between fork and exec only `signal` is called, which is async-signal-safe.
+        unsafe { command.pre_exec(heed_interrupts) };
         Self { command, limit: DEFAULT_LIMIT }
     }
 
@@ -163,6 +166,16 @@ impl Program {
     fn text(&self) -> String {
         let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
         words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A shell starts what it puts into the background deaf to SIGINT, and children inherit that: tests
+/// that are run so would wait in vain for a program that they interrupt.
+fn heed_interrupts() -> std::io::Result<()> {
+    // SAFETY: the default action is no handler of ours.
+    match unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) } {
+        libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 
