@@ -282,18 +282,6 @@ fn physical_addresses_are_hidden_from_a_thread_without_privilege() {
 
 #[test]
 #[ignore = "host level: cargo xtask test host"]
-fn a_gigabyte_page_is_one_contiguous_run() {
-    // A machine may be too fragmented, or too small, to make one at run time.
-    let Some(pool) = Pool::of(1 << 30, 1) else { return };
-    let segment = Request::new(1 << 30).map().unwrap();
-    assert_eq!(segment.page_size(), PageSize::Size1G);
-    assert_eq!(segment.physical().unwrap().runs().len(), 1);
-    drop(segment);
-    assert_eq!(pool.free(), 1);
-}
-
-#[test]
-#[ignore = "host level: cargo xtask test host"]
 fn merged_pages_are_merged_whatever_they_are_backed_by() {
     let Some(_pool) = Pool::of(SIZE as u64, 0) else { return };
     for backing in [Backing::Memfd, Backing::Anonymous] {
