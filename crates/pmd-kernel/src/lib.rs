@@ -47,6 +47,7 @@
 pub mod af_packet;
 mod gather;
 mod netlink;
+mod station;
 mod sys;
 pub mod tap;
 

@@ -1,13 +1,12 @@
 //! Opening a port on an interface, and starting its queues.
 
-use super::filters::{Filters, MAX_MACS};
 use super::options::AfPacketOptions;
 use super::queue::{self, Receiver};
 use super::rx::Sink;
 use super::tx::PacketTx;
 use super::{AfPacketPort, MAX_QUEUES};
-use crate::netlink::Watch;
-use crate::sys::{Filter, Interface, PacketSocket, refusal};
+use crate::station::{MAX_MACS, Station};
+use crate::sys::Filter;
 use linecard_pmd_core::{
     Capabilities, Descriptors, Error, Gate, PortConfig, PortInfo, QueueStats, Queues, RxOffloads,
     TxOffloads,
@@ -19,36 +18,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) fn open(options: AfPacketOptions) -> Result<AfPacketPort, Error> {
     check(&options)?;
     let name = options.interface.clone();
-    let interface = Interface::by_name(&name).map_err(|error| missing(&name, error))?;
-    let control = PacketSocket::open().map_err(|error| refuse(&name, error))?;
-    let told = |doing: &'static str| {
-        let name = name.clone();
-        move |error| refusal(&name, doing, error)
-    };
-    if !interface.is_ethernet().map_err(told("asking for its type"))? {
-        let what = "an interface without Ethernet headers cannot be a port".into();
-        return Err(Error::Refused { port: name, what });
-    }
-    let mac = interface.mac().map_err(told("asking for its address"))?;
-    let watch = Watch::start(&interface).map_err(told("watching the interface"))?;
-    let capabilities = capabilities(options.queues);
-    let promiscuous = options.promiscuous;
+    let station = Station::open(&name, options.promiscuous)?;
+    let (mac, capabilities) = (station.mac(), capabilities(options.queues));
     let info = PortInfo { name, kind: "af-packet", mac, node: None, capabilities };
-    let mut port = AfPacketPort {
+    Ok(AfPacketPort {
         info,
         stats: QueueStats::default(),
         config: None,
         gate: Gate::default(),
-        interface: Arc::new(interface),
-        watch,
-        control,
+        station,
         receivers: Vec::new(),
         strip: Arc::new(AtomicBool::new(false)),
-        filters: Filters::default(),
         options,
-    };
-    port.ask_promiscuous(promiscuous)?;
-    Ok(port)
+    })
 }
 
 fn check(options: &AfPacketOptions) -> Result<(), Error> {
@@ -58,31 +40,6 @@ fn check(options: &AfPacketOptions) -> Result<(), Error> {
     }
     let hint = String::new();
     Err(Error::Range { port, what: "queues", asked, min: 1, max: MAX_QUEUES, hint })
-}
-
-fn missing(port: &str, error: io::Error) -> Error {
-    match error.raw_os_error() {
-        Some(libc::ENODEV) => {
-            let hint = "there is no such interface in this network namespace: see ip link";
-            Error::system_hint(port, "looking for the interface", error, hint)
-        }
-        Some(libc::ENAMETOOLONG) => {
-            let hint = "an interface's name has up to 15 bytes";
-            Error::system_hint(port, "looking for the interface", error, hint)
-        }
-        _ => Error::system(port, "looking for the interface", error),
-    }
-}
-
-fn refuse(port: &str, error: io::Error) -> Error {
-    let hint = match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            "take root or CAP_NET_RAW: setcap cap_net_raw,cap_net_admin+ep PROGRAM"
-        }
-        Some(libc::EAFNOSUPPORT) => "the kernel has no packet sockets: CONFIG_PACKET",
-        _ => return Error::system(port, "opening a packet socket", error),
-    };
-    Error::system_hint(port, "opening a packet socket", error, hint)
 }
 
 fn capabilities(queues: usize) -> Capabilities {
@@ -114,8 +71,8 @@ fn capabilities(queues: usize) -> Capabilities {
 impl AfPacketPort {
     /// Makes the queues; nothing is received before all of them are there.
     pub(super) fn launch(&mut self, config: &PortConfig) -> Result<Queues, Error> {
-        self.same_namespace()?;
-        let mtu = self.interface.mtu().map_err(self.told("asking for its MTU"))?;
+        self.station.same_namespace()?;
+        let mtu = self.station.ask_mtu()?;
         let stats = QueueStats::new(config.rx_queue_count(), config.tx_queue_count());
         let gate = Gate::new();
         let receivers = self.receivers(config, mtu)?;
@@ -125,7 +82,7 @@ impl AfPacketPort {
         self.strip.store(strip, Ordering::Relaxed);
         self.receivers = receivers.iter().map(|r| Arc::clone(&r.socket)).collect();
         for socket in &self.receivers {
-            socket.filter(Filter::Pass).map_err(self.told("letting frames through"))?;
+            socket.filter(Filter::Pass).map_err(self.station.told("letting frames through"))?;
         }
         let sinks = receivers.into_iter().enumerate().map(|(i, receiver)| {
             let sink = self.sink(config, i, &receiver, &stats);
@@ -136,22 +93,13 @@ impl AfPacketPort {
         Ok(Queues { rx, tx })
     }
 
-    /// Sockets belong to the network namespace of the thread that makes them.
-    fn same_namespace(&self) -> Result<(), Error> {
-        let here = PacketSocket::open().map_err(|error| refuse(&self.info.name, error))?;
-        if here.namespace() == self.control.namespace() {
-            return Ok(());
-        }
-        let what = "start it in the network namespace that it was opened in".into();
-        Err(Error::Refused { port: self.info.name.clone(), what })
-    }
-
     fn receivers(&self, config: &PortConfig, mtu: usize) -> Result<Vec<Receiver>, Error> {
         let frames = config.rx_descriptor_count(&self.info.capabilities);
-        let one = |_| Receiver::open(&self.options, &self.interface, frames, mtu);
+        let one = |_| Receiver::open(&self.options, &self.station.interface, frames, mtu);
         let all: io::Result<Vec<_>> = (0..config.rx_queue_count()).map(one).collect();
-        let all = all.map_err(self.told("making a receive ring"))?;
-        queue::spread(&all, self.options.fanout).map_err(self.told("joining a fanout group"))?;
+        let all = all.map_err(self.station.told("making a receive ring"))?;
+        queue::spread(&all, self.options.fanout)
+            .map_err(self.station.told("joining a fanout group"))?;
         Ok(all)
     }
 
@@ -182,9 +130,9 @@ impl AfPacketPort {
         let frames = config.tx_descriptor_count(&self.info.capabilities);
         let mut all: Vec<Box<dyn linecard_pmd_core::TxQueue>> = Vec::new();
         for counters in &stats.tx {
-            let made = queue::sender(&self.options, &self.interface, frames, mtu);
-            let (ring, sockets) = made.map_err(self.told("making a transmit ring"))?;
-            let (interface, counters) = (Arc::clone(&self.interface), Arc::clone(counters));
+            let made = queue::sender(&self.options, &self.station.interface, frames, mtu);
+            let (ring, sockets) = made.map_err(self.station.told("making a transmit ring"))?;
+            let (interface, counters) = (Arc::clone(&self.station.interface), Arc::clone(counters));
             let tx = PacketTx::new(ring, sockets, interface, mtu, counters, gate.clone());
             all.push(Box::new(tx));
         }

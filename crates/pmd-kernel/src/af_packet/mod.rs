@@ -12,7 +12,6 @@
 
 mod arrived;
 mod blocks;
-mod filters;
 mod frames;
 mod init;
 mod options;
@@ -26,16 +25,14 @@ mod tx;
 
 pub use options::{AfPacketOptions, Fanout, Qdisc, RxRing};
 
-use crate::netlink::Watch;
-use crate::sys::{Filter, Interface, PacketSocket, refusal};
-use filters::Filters;
+use crate::station::Station;
+use crate::sys::{Filter, PacketSocket};
 use linecard_net::MacAddr;
 use linecard_pmd_core::{
     AllMulticast, Driver, Error, Event, Gate, Link, LinkState, PortConfig, PortInfo, Promiscuous,
     QueueStats, Queues, VlanStrip,
 };
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -49,13 +46,9 @@ pub struct AfPacketPort {
     stats: QueueStats,
     config: Option<PortConfig>,
     gate: Gate,
-    interface: Arc<Interface>,
-    watch: Watch,
-    /// What keeps the interface promiscuous, and the like.
-    control: PacketSocket,
+    station: Station,
     receivers: Vec<Arc<PacketSocket>>,
     strip: Arc<AtomicBool>,
-    filters: Filters,
     options: AfPacketOptions,
 }
 
@@ -66,20 +59,6 @@ impl AfPacketPort {
     /// Why it cannot be opened, and what to do.
     pub fn open(options: AfPacketOptions) -> Result<AfPacketPort, Error> {
         init::open(options)
-    }
-
-    fn told<'a>(&self, doing: &'a str) -> impl Fn(io::Error) -> Error + use<'a> {
-        let name = self.info.name.clone();
-        move |error| refusal(&name, doing, error)
-    }
-
-    fn change_mtu(&mut self, mtu: usize) -> Result<(), Error> {
-        // What was heard before is older than this.
-        let heard = self.watch.hear(&self.interface);
-        let set = heard.and_then(|()| self.interface.set_mtu(mtu));
-        set.map_err(self.told("setting the MTU"))?;
-        self.watch.changed_mtu(mtu);
-        Ok(())
     }
 
     /// Has the sockets receive nothing more, wherever their queues are.
@@ -98,11 +77,11 @@ impl Driver for AfPacketPort {
     }
 
     fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
-        let now = self.interface.mtu().map_err(self.told("asking for its MTU"))?;
+        let now = self.station.ask_mtu()?;
         let mtu = config.mtu_asked().unwrap_or(now);
         crate::check_buffers(&self.info.name, &config, mtu)?;
         if mtu != now {
-            self.change_mtu(mtu)?;
+            self.station.set_mtu(mtu)?;
         }
         self.config = Some(config);
         Ok(())
@@ -129,54 +108,48 @@ impl Driver for AfPacketPort {
     }
 
     fn device_stats(&self) -> Vec<(String, u64)> {
-        self.watch.counters()
+        self.station.counters()
     }
 
     fn link(&mut self) -> Result<Link, Error> {
-        self.watch.link(&self.interface).map_err(self.told("asking for its link"))
+        self.station.link()
     }
 
     fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
-        let heard = self.watch.hear(&self.interface);
-        let set = heard.and_then(|()| self.interface.set_state(state));
-        set.map_err(self.told("setting its link"))?;
-        self.watch.changed_link(&self.interface).map_err(self.told("asking for its link"))
+        self.station.set_link(state)
     }
 
     fn mtu(&self) -> usize {
-        self.interface.mtu().unwrap_or(self.watch.mtu())
+        self.station.mtu()
     }
 
     fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
         if let Some(config) = &self.config {
             crate::check_buffers(&self.info.name, config, mtu)?;
         }
-        self.change_mtu(mtu)
+        self.station.set_mtu(mtu)
     }
 
     fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        let heard = self.watch.hear(&self.interface);
-        let set = heard.and_then(|()| self.interface.set_mac(mac));
-        set.map_err(self.told("setting its address"))?;
-        self.watch.changed_mac(mac);
+        self.station.set_mac(mac)?;
         self.info.mac = mac;
         Ok(())
     }
 
     fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.accept(mac)
+        self.station.add_mac(mac)
     }
 
     fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.accept_no_longer(mac)
+        self.station.remove_mac(mac)
     }
 
     fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
-        self.ask_promiscuous(promiscuous)
+        self.station.set_promiscuous(promiscuous)
     }
 
     fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
-        self.ask_all_multicast(all)
+        self.station.set_all_multicast(all)
     }
 
     fn set_vlan_strip(&mut self, strip: VlanStrip) -> Result<(), Error> {
@@ -186,15 +159,12 @@ impl Driver for AfPacketPort {
     }
 
     fn events(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.watch.as_fd())
+        Some(self.station.events())
     }
 
     fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        let next = self.watch.next(&self.interface);
-        let event = next.map_err(self.told("listening for events"))?;
-        if let Some(Event::Mac(mac)) = event {
-            self.info.mac = mac;
-        }
+        let event = self.station.next_event()?;
+        self.info.mac = self.station.mac();
         Ok(event)
     }
 }
