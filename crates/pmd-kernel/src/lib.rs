@@ -1,12 +1,14 @@
-//! TAP and AF_PACKET ports: the way into and out of the Linux kernel.
+//! TAP, AF_PACKET and AF_XDP ports: the way into and out of the Linux kernel.
 //!
 //! * **[`TapPort`]** makes an interface: what the kernel sends on it is received, and what is sent is
 //!   received by the kernel.
 //! * **[`AfPacketPort`]** sits on an interface that is there, a NIC's or a `veth`'s.
+//! * **[`AfXdpPort`]** takes an interface's frames before the kernel's stack sees them, into packets
+//!   of the port's own pool.
 //! * **Frames are as a wire would carry them**, unless you ask for less: checksums that the kernel has
 //!   left out are filled in, large frames are cut, VLAN tags are put back. Asked for
 //!   [`L4_CHECKSUM`] or [`LRO`], packets come as the kernel has them, and say what is left to do; a
-//!   port that sends them on does it, or has the kernel do it.
+//!   port that sends them on does it, or has the kernel do it. (Not AF_XDP: see [`af_xdp`].)
 //! * **Nothing is left behind**, not by `kill -9`: interfaces, promiscuous mode and addresses go with
 //!   the process.
 //! * The kernel is not trusted with memory: what it writes into a ring is checked against its bounds.
@@ -37,14 +39,16 @@
 //!
 //! # Modules
 //!
-//! [`tap`] and [`af_packet`] are the ports; `linecard-virtqueue` translates between the kernel's
-//! `virtio_net_hdr` and packets' metadata, and cuts large frames; `netlink` tells what
-//! happens to an interface; `sys` is the system calls, and all of the crate's `unsafe`.
+//! [`tap`], [`af_packet`] and [`af_xdp`] are the ports; `linecard-virtqueue` translates between the
+//! kernel's `virtio_net_hdr` and packets' metadata, and cuts large frames; `station` is an interface
+//! that a port sits on, and `netlink` tells what happens to it; `sys` is the system calls. All `unsafe`
+//! is there, and where AF_XDP lends buffers to the kernel.
 //!
 //! [`L4_CHECKSUM`]: linecard_pmd_core::RxOffloads::L4_CHECKSUM
 //! [`LRO`]: linecard_pmd_core::RxOffloads::LRO
 
 pub mod af_packet;
+pub mod af_xdp;
 mod gather;
 mod netlink;
 mod station;
@@ -52,6 +56,7 @@ mod sys;
 pub mod tap;
 
 pub use af_packet::{AfPacketOptions, AfPacketPort, Fanout, Qdisc, RxRing};
+pub use af_xdp::{AfXdpOptions, AfXdpPort, XdpHook};
 pub use tap::{Existing, Interface, TapOptions, TapPort};
 
 use linecard_pmd_core::{Error, PortConfig, RxOffloads};

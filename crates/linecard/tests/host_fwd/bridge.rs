@@ -27,8 +27,21 @@ struct Bridge {
 }
 
 impl Bridge {
-    /// A cable from each namespace to a third, where the forwarder has an AF_PACKET port on each.
+    /// As `of_ports`, of AF_PACKET.
     fn of_af_packet(mtu: u32) -> Result<Self, ProgramError> {
+        Self::of_ports("af-packet", mtu)
+    }
+
+    /// As `of_ports`, of AF_XDP: the stations finish their frames themselves.
+    fn of_af_xdp() -> Result<Self, ProgramError> {
+        let bridge = Self::of_ports("af-xdp", 1500)?;
+        bridge.left.plain(&bridge.ends[0])?;
+        bridge.right.plain(&bridge.ends[1])?;
+        Ok(bridge)
+    }
+
+    /// A cable from each namespace to a third, where the forwarder has a port on each.
+    fn of_ports(kind: &str, mtu: u32) -> Result<Self, ProgramError> {
         let (left, right) = (Netns::new("left")?, Netns::new("right")?);
         let home = Netns::new("middle")?;
         let cables = [Veth::between(&left, &home)?, Veth::between(&right, &home)?];
@@ -39,7 +52,7 @@ impl Bridge {
             at.mtu(end, mtu)?;
         }
         let words =
-            format!("--port af-packet:iface={} --port af-packet:iface={}", a.second(), b.second());
+            format!("--port {kind}:iface={} --port {kind}:iface={}", a.second(), b.second());
         let ends = [a.first().to_owned(), b.first().to_owned()];
         let (home, running) = (Some(home), None);
         let mut bridge = Bridge { left, right, ends, home, words, running, cables: cables.into() };
@@ -227,6 +240,26 @@ fn af_packet_ports_recover() -> Outcome {
         home.up(&name)?;
     }
     recovers(&mut bridge)
+}
+
+#[test]
+#[ignore = "host level: cargo xtask test host"]
+fn af_xdp_ports_carry_pings_and_tcp_with_checksums_right() -> Outcome {
+    if !has_tools() {
+        return Ok(());
+    }
+    let mut bridge = Bridge::of_af_xdp()?;
+    carries_traffic(&bridge)?;
+    bridge.stop()
+}
+
+#[test]
+#[ignore = "host level: cargo xtask test host"]
+fn af_xdp_ports_recover() -> Outcome {
+    if !has_tools() {
+        return Ok(());
+    }
+    recovers(&mut Bridge::of_af_xdp()?)
 }
 
 #[test]

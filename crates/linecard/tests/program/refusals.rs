@@ -165,10 +165,13 @@ fn interfaces_that_there_are_not() {
         ("--port af-packet", "which interface?"),
         ("--port af-packet:iface=none0,fanout=odd", "wanted hash, lb, cpu"),
         ("--port af-packet:iface=none0,queues=many", "wanted a number of queues"),
+        ("--port af-xdp:iface=none0,hook=odd", "wanted native, generic or best"),
+        ("--port af-xdp", "which interface?"),
         ("--port tap:mac=02:00", "wanted an address such as"),
         ("--port tap:name=a-name-of-an-interface", "15"),
     ]);
     assert!(!refusal("fwd --port af-packet:iface=none0").is_empty());
+    assert!(!refusal("fwd --port af-xdp:iface=none0").is_empty());
 }
 
 #[test]

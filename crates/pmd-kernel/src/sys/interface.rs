@@ -31,6 +31,23 @@ struct EthtoolCmd {
 
 const _: () = assert!(size_of::<EthtoolCmd>() == 44);
 
+/// `ethtool`: how many queues of each kind there are.
+const ETHTOOL_GCHANNELS: u32 = 0x3C;
+
+/// `struct ethtool_channels` of `linux/ethtool.h`.
+#[repr(C)]
+#[derive(Default)]
+struct EthtoolChannels {
+    cmd: u32,
+    most: [u32; 4],
+    rx: u32,
+    tx: u32,
+    other: u32,
+    combined: u32,
+}
+
+const _: () = assert!(size_of::<EthtoolChannels>() == 36);
+
 /// An interface, by its number, in the network namespace that this was made in.
 #[derive(Debug)]
 pub(crate) struct Interface {
@@ -147,6 +164,15 @@ impl Interface {
         (Some(speed).filter(|s| !matches!(*s, 0 | 0xFFFF | u32::MAX)), duplex)
     }
 
+    /// Queues that frames arrive on; 1 if the driver does not tell.
+    pub(crate) fn queues(&self) -> usize {
+        let mut channels = EthtoolChannels { cmd: ETHTOOL_GCHANNELS, ..EthtoolChannels::default() };
+        let Ok(mut request) = self.request() else { return 1 };
+        request.ifr_ifru.ifru_data = (&raw mut channels).cast();
+        let told = self.ioctl(libc::SIOCETHTOOL, &mut request).is_ok();
+        if told { (channels.rx + channels.combined).max(1) as usize } else { 1 }
+    }
+
     /// A request about this interface, by the name that it has now.
     fn request(&self) -> io::Result<ifreq> {
         let mut request = empty();
@@ -157,7 +183,7 @@ impl Interface {
 
     fn ioctl(&self, number: libc::c_ulong, request: &mut ifreq) -> io::Result<()> {
         // SAFETY: every request of this module takes an `ifreq`, which is borrowed for the call;
-        // the one that follows a pointer in it (SIOCETHTOOL) finds the command of `speed`.
+        // the one that follows a pointer in it (SIOCETHTOOL) finds the command of `speed` or `queues`.
         check(unsafe { libc::ioctl(self.socket.as_raw_fd(), number as _, request) }).map(drop)
     }
 }

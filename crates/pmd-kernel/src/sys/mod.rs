@@ -1,16 +1,20 @@
-//! System calls, each behind a safe function: the crate's `unsafe` is in here.
+//! System calls, each behind a safe function.
 
+mod bpf;
 mod interface;
 mod netlink;
 mod packet_socket;
 mod shared;
 mod tun;
+mod xdp_socket;
 
+pub(crate) use bpf::{Hook, Redirection, SocketMap};
 pub(crate) use interface::{Interface, link_state};
 pub(crate) use netlink::Netlink;
 pub(crate) use packet_socket::{Filter, Membership, PacketSocket, RingRequest};
 pub(crate) use shared::SharedArea;
 pub(crate) use tun::{TunFile, TunFlags};
+pub(crate) use xdp_socket::{Parts, Which, XdpSocket, XdpStatistics};
 
 use linecard_pmd_core::Error;
 use std::io;

@@ -1,4 +1,4 @@
-//! Memory that the kernel and this process both write: the rings of AF_PACKET.
+//! Memory that the kernel and this process both write: the rings of AF_PACKET and AF_XDP.
 //!
 //! Who may touch a slot is said by a status word in it. What the kernel writes there (offsets,
 //! lengths) is looked at as values and checked against the area's bounds here: whatever it writes,
@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// An area of memory, ours until it is dropped.
 #[derive(Debug)]
@@ -32,11 +32,16 @@ unsafe impl Send for SharedArea {}
 impl SharedArea {
     /// Maps the ring of a socket: `len` bytes.
     pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        Self::map_at(fd, len, 0)
+    }
+
+    /// Maps `len` bytes from `offset` on: where sockets with several rings have each.
+    pub(crate) fn map_at(fd: BorrowedFd<'_>, len: usize, offset: u64) -> io::Result<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
         let fd = fd.as_raw_fd();
         // SAFETY: a new mapping, at a place of the kernel's choice.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), len, access, flags, fd, 0) };
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), len, access, flags, fd, offset as _) };
         match NonNull::new(at.cast()) {
             Some(base) if at != libc::MAP_FAILED => {
                 Ok(SharedArea { base, len, source: Source::Mapped })
@@ -90,6 +95,13 @@ impl SharedArea {
         // SAFETY: in the area, and any bytes make a `T`. Should the kernel write at the same time,
         // against its word, the value is garbage, which whoever asks must expect.
         Some(unsafe { place.as_ptr().read_unaligned() })
+    }
+
+    /// Writes a descriptor at `at`; says whether it lies in the area.
+    #[inline(always)]
+    pub(crate) fn write<T: IntoBytes + Immutable>(&mut self, at: usize, value: &T) -> bool {
+        let slot = self.bytes_mut(at, size_of::<T>());
+        slot.map(|slot| slot.copy_from_slice(value.as_bytes())).is_some()
     }
 
     /// The bytes of a slot that is ours; `None` if they do not lie in the area.

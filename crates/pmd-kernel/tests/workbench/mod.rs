@@ -2,7 +2,7 @@
 
 use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_pmd_core::{
-    Driver, Port, PortConfig, Queues, RxOffloads, RxQueue, Started, TxOffloads,
+    Driver, Port, PortConfig, Queues, RxOffloads, RxQueue, Started, TxOffloads, TxQueue,
 };
 use linecard_testbed::netns::Netns;
 use std::sync::Arc;
@@ -71,42 +71,56 @@ pub(crate) fn bytes(packet: &Mbuf) -> Vec<u8> {
     bytes
 }
 
-/// Two ports, and a thread that sends on each what the other receives.
-pub(crate) struct Joined {
+/// Ports, and a thread that passes on what they receive.
+pub(crate) struct Joined<const N: usize = 2> {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     /// The ports.
-    pub(crate) ports: [Port<Started>; 2],
+    pub(crate) ports: [Port<Started>; N],
 }
 
-impl Joined {
-    /// Joins the first queues of two ports.
-    pub(crate) fn new(ports: [(Port<Started>, Queues); 2]) -> Self {
+impl Joined<2> {
+    /// Joins the first queues of two ports: each sends what the other receives.
+    pub(crate) fn new(
+        [(left, mut lefts), (right, mut rights)]: [(Port<Started>, Queues); 2],
+    ) -> Self {
+        Joined::turning([left, right], move || {
+            forward(&mut *lefts.rx[0], &mut *rights.tx[0]);
+            forward(&mut *rights.rx[0], &mut *lefts.tx[0]);
+        })
+    }
+}
+
+impl<const N: usize> Joined<N> {
+    /// Ports whose queues `turn` has, which is called again and again.
+    pub(crate) fn turning(
+        ports: [Port<Started>; N],
+        mut turn: impl FnMut() + Send + 'static,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let [(left, mut left_queues), (right, mut right_queues)] = ports;
         let seen = Arc::clone(&stop);
         let run = move || {
             // Relaxed: a flag, nothing else goes with it.
             while !seen.load(Ordering::Relaxed) {
-                forward(&mut left_queues, &mut right_queues);
-                forward(&mut right_queues, &mut left_queues);
+                turn();
             }
         };
-        Joined { stop, thread: Some(thread::spawn(run)), ports: [left, right] }
+        Joined { stop, thread: Some(thread::spawn(run)), ports }
     }
 }
 
-fn forward(from: &mut Queues, to: &mut Queues) {
+/// Passes a burst on.
+pub(crate) fn forward(from: &mut dyn RxQueue, to: &mut dyn TxQueue) {
     let mut burst = Burst::new();
-    from.rx[0].receive(&mut burst);
+    from.receive(&mut burst);
     let start = Instant::now();
     while !burst.is_empty() && start.elapsed() < Duration::from_millis(100) {
-        to.tx[0].send(&mut burst);
+        to.send(&mut burst);
     }
-    to.tx[0].reclaim();
+    to.reclaim();
 }
 
-impl Drop for Joined {
+impl<const N: usize> Drop for Joined<N> {
     fn drop(&mut self) {
         // Relaxed: as in the thread.
         self.stop.store(true, Ordering::Relaxed);

@@ -4,7 +4,9 @@ use linecard::eal::device::Device;
 use linecard::eal::pci;
 use linecard::eal::vfio_user::UserDevice;
 use linecard::ixgbe::{self, IxgbeOptions, IxgbePort};
-use linecard::kernel::{AfPacketOptions, AfPacketPort, Fanout, TapOptions, TapPort};
+use linecard::kernel::{
+    AfPacketOptions, AfPacketPort, AfXdpOptions, AfXdpPort, Fanout, TapOptions, TapPort, XdpHook,
+};
 use linecard::net::MacAddr;
 use linecard::pmd::{Driver, Promiscuous};
 use linecard::soft::{
@@ -67,6 +69,16 @@ pub(crate) const KINDS: &[Kind] = &[
             ("fanout", "how packets spread over queues: hash, lb, cpu, rollover, rnd, qm"),
         ],
         what: "an interface that this machine's kernel has already",
+    },
+    Kind {
+        name: "af-xdp",
+        keys: &[
+            ("name", "its name"),
+            ("iface", "the interface to use"),
+            ("queues", "the most queues it may have; the interface has as many or more"),
+            ("hook", "where frames are taken: native (in the driver), generic (behind it), best"),
+        ],
+        what: "an interface whose frames the kernel's stack does not see meanwhile",
     },
     Kind {
         name: "vhost",
@@ -193,6 +205,7 @@ pub(crate) fn open_all(specs: &[Spec]) -> Result<Vec<Box<dyn Driver>>, OpenError
             "ring" => Box::new(open_ring(spec, name, &all, &mut cables)?),
             "pcap" => Box::new(open_pcap(spec, name)?),
             "tap" => Box::new(open_tap(spec, name)?),
+            "af-xdp" => Box::new(open_af_xdp(spec, name)?),
             "pci" => open_pci(spec, name)?,
             "vhost" => Box::new(open_vhost(spec, name)?),
             "virtio-user" => Box::new(open_virtio_user(spec, name)?),
@@ -345,10 +358,8 @@ const FANOUTS: &[(&str, Fanout)] = &[
 ];
 
 fn open_af_packet(spec: &Spec, name: &str) -> Result<AfPacketPort, OpenError> {
-    let iface = spec.get("iface").ok_or_else(|| {
-        OpenError::from(format!("{name}: which interface? give it iface=NAME (see `ip link`)"))
-    })?;
-    let mut options = AfPacketOptions::new(iface);
+    // A forwarder takes frames that are for others.
+    let mut options = AfPacketOptions::new(interface(spec, name)?).promiscuous(Promiscuous::On);
     if let Some(queues) = spec.parse("queues", "a number of queues")? {
         options = options.queues(queues);
     }
@@ -359,6 +370,30 @@ fn open_af_packet(spec: &Spec, name: &str) -> Result<AfPacketPort, OpenError> {
         options = options.fanout(known.ok_or_else(wrong)?.1);
     }
     Ok(AfPacketPort::open(options)?)
+}
+
+fn open_af_xdp(spec: &Spec, name: &str) -> Result<AfXdpPort, OpenError> {
+    let mut options = AfXdpOptions::new(interface(spec, name)?);
+    if let Some(queues) = spec.parse("queues", "a number of queues")? {
+        options = options.queues(queues);
+    }
+    options = options.hook(match spec.get("hook") {
+        None | Some("best") => XdpHook::Best,
+        Some("native") => XdpHook::Native,
+        Some("generic") => XdpHook::Generic,
+        Some(other) => {
+            return Err(format!("{name}: hook={other:?}: wanted native, generic or best").into());
+        }
+    });
+    // A forwarder takes frames that are for others.
+    Ok(AfXdpPort::open(options.promiscuous(Promiscuous::On))?)
+}
+
+/// The interface that a port sits on.
+fn interface<'a>(spec: &'a Spec, name: &str) -> Result<&'a str, OpenError> {
+    spec.get("iface").ok_or_else(|| {
+        OpenError::from(format!("{name}: which interface? give it iface=NAME (see `ip link`)"))
+    })
 }
 
 /// A feature that is insisted on with 1, and done without with 0.
