@@ -51,6 +51,8 @@ bitflags! {
         const UDP_SEGMENTATION = 1 << 39;
         /// What transmit is asked is about IPv6, not IPv4.
         const IPV6 = 1 << 40;
+        /// Transmit is to note when the packet is sent.
+        const STAMP = 1 << 41;
     }
 }
 
@@ -175,8 +177,9 @@ impl TxRequest {
     }
 }
 
-/// All that ask about headers; VLAN insertion does not.
-const HEADER_WORK: Flags = Flags::TX.difference(Flags::INSERT_VLAN.union(Flags::INSERT_QINQ));
+/// All that ask about headers; insertion of tags and time stamps do not.
+const HEADER_WORK: Flags =
+    Flags::TX.difference(Flags::INSERT_VLAN.union(Flags::INSERT_QINQ).union(Flags::STAMP));
 
 impl Mbuf {
     /// Which metadata is valid.
@@ -311,6 +314,12 @@ impl Mbuf {
     pub fn set_timestamp(&mut self, nanoseconds: u64) {
         self.header_mut().timestamp = nanoseconds;
         self.change_flags(Flags::TIMESTAMP, Flags::empty());
+    }
+
+    /// Asks transmit to note when the packet is sent; the port tells, not the packet.
+    #[inline]
+    pub fn stamp(&mut self) {
+        self.change_flags(Flags::STAMP, Flags::empty());
     }
 
     /// What receive found of the IP header checksum.

@@ -30,6 +30,9 @@ bitflags! {
         const TIMESTAMP = 1 << 8;
         /// Give the packet type.
         const PACKET_TYPE = 1 << 9;
+        /// Give the mark of flow rules. A packet that a rule of the port's has matched may be without
+        /// its RSS hash then.
+        const MARK = 1 << 10;
     }
 }
 
@@ -55,6 +58,33 @@ bitflags! {
         const QINQ_INSERT = 1 << 7;
         /// Send packets of several segments.
         const MULTI_SEGMENT = 1 << 8;
+        /// Note when a packet was sent, if it asks for it.
+        const TIMESTAMP = 1 << 9;
+    }
+}
+
+bitflags! {
+    /// What can be done with a port besides sending and receiving.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct Controls: u32 {
+        /// Pauses: [`Port::set_flow_control`](crate::Port::set_flow_control).
+        const FLOW_CONTROL = 1 << 0;
+        /// A limit for a transmit queue: [`Port::set_tx_rate`](crate::Port::set_tx_rate).
+        const TX_RATE = 1 << 1;
+        /// Single queues stopped and started: [`Port::stop_queue`](crate::Port::stop_queue).
+        const QUEUE_RESTART = 1 << 2;
+        /// [`Port::read_eeprom`](crate::Port::read_eeprom).
+        const EEPROM = 1 << 3;
+        /// [`Port::module`](crate::Port::module).
+        const MODULE = 1 << 4;
+        /// [`Port::registers`](crate::Port::registers).
+        const REGISTERS = 1 << 5;
+        /// [`Port::firmware`](crate::Port::firmware).
+        const FIRMWARE = 1 << 6;
+        /// [`Port::set_led`](crate::Port::set_led).
+        const LED = 1 << 7;
+        /// A clock, and stamps of PTP frames: [`Port::set_time_sync`](crate::Port::set_time_sync).
+        const TIME_SYNC = 1 << 8;
     }
 }
 
@@ -150,6 +180,8 @@ pub struct Capabilities {
     pub events: bool,
     /// Which flow rules it can run.
     pub flows: FlowCapabilities,
+    /// What else can be done with it.
+    pub controls: Controls,
 }
 
 impl Default for Capabilities {
@@ -170,6 +202,7 @@ impl Default for Capabilities {
             rx_wake_up: false,
             events: false,
             flows: FlowCapabilities::default(),
+            controls: Controls::empty(),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::config::PortConfig;
 use crate::error::Error;
 use crate::port::{Configured, Opened, Port, Started};
 use crate::queue::Queues;
-use crate::{RxOffloads, TxOffloads};
+use crate::{Controls, FlowControl, Led, Pause, RxOffloads, TimeSync, TxOffloads};
 use linecard_mbuf::{BURST, Burst, Mbuf, MbufPool};
 use std::time::{Duration, Instant};
 
@@ -170,6 +170,25 @@ fn what_a_port_cannot_do_it_says(bed: &mut dyn Bed) {
         assert!(port.add_mac(port.mac()).is_err(), "no further addresses, and one was accepted");
     }
     port.link().expect("the link can be asked for");
+    missing_controls_are_refused_by_name(&mut port, can.controls);
+}
+
+fn missing_controls_are_refused_by_name(port: &mut Port<Opened>, there: Controls) {
+    let asks = [
+        (Controls::FLOW_CONTROL, port.flow_control().err()),
+        (Controls::FLOW_CONTROL, port.set_flow_control(&FlowControl::new(Pause::Both)).err()),
+        (Controls::EEPROM, port.read_eeprom(0..2).err()),
+        (Controls::MODULE, port.module().err()),
+        (Controls::REGISTERS, port.registers().err()),
+        (Controls::FIRMWARE, port.firmware().err()),
+        (Controls::LED, port.set_led(Led::Normal).err()),
+        (Controls::TIME_SYNC, port.set_time_sync(TimeSync::Off).err()),
+        (Controls::TIME_SYNC, port.clock().err()),
+    ];
+    for (control, error) in asks {
+        let is_refused = matches!(error, Some(Error::Unsupported { .. }));
+        assert!(there.contains(control) || is_refused, "{control:?} is missing, and: {error:?}");
+    }
 }
 
 /// Sends `frames` and gives back what returns, in order.

@@ -2,14 +2,19 @@
 
 use crate::capability::Capabilities;
 use crate::config::{PortConfig, RssConfig};
-use crate::control::{AllMulticast, Event, Link, LinkState, Promiscuous, VlanFilter, VlanStrip};
+use crate::control::{
+    AllMulticast, Direction, Event, Link, LinkState, Promiscuous, VlanFilter, VlanStrip,
+};
+use crate::device::{Adjust, FlowControl, Led, Module, RegisterValue, TimeSync, TxRate};
 use crate::error::Error;
 use crate::flow::{FlowCount, FlowId};
-use crate::queue::Queues;
+use crate::queue::{Queues, RxQueue, TxQueue};
 use crate::stats::QueueStats;
 use linecard_net::MacAddr;
 use linecard_net::rule::Rule;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// What a port is.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,6 +200,142 @@ pub trait Driver: Send {
     /// Why it cannot be told.
     fn query_flow(&self, _: FlowId) -> Result<FlowCount, Error> {
         Err(self.cannot("run flow rules"))
+    }
+
+    /// How the link is paused.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn flow_control(&mut self) -> Result<FlowControl, Error> {
+        Err(self.cannot("tell how its link is paused"))
+    }
+
+    /// Sets how the link is paused.
+    ///
+    /// # Errors
+    /// What cannot be had, with its limit.
+    fn set_flow_control(&mut self, _: &FlowControl) -> Result<(), Error> {
+        Err(self.cannot("pause its link"))
+    }
+
+    /// Limits how fast a transmit queue sends. The queue is one that there is.
+    ///
+    /// # Errors
+    /// What cannot be had, with its limit.
+    fn set_tx_rate(&mut self, _queue: u16, _: TxRate) -> Result<(), Error> {
+        Err(self.cannot("limit the rate of a queue"))
+    }
+
+    /// Stops a queue of a port that runs: it receives or takes nothing more. The queue is one that there is.
+    ///
+    /// # Errors
+    /// Why it did not stop in time.
+    fn stop_queue(&mut self, _: Direction, _queue: u16) -> Result<(), Error> {
+        Err(self.cannot("stop one of its queues"))
+    }
+
+    /// Starts a receive queue anew that was stopped and dropped.
+    ///
+    /// # Errors
+    /// Why it did not start; if it runs or still lives, that.
+    fn start_rx_queue(&mut self, _queue: u16) -> Result<Box<dyn RxQueue>, Error> {
+        Err(self.cannot("start one of its queues"))
+    }
+
+    /// Starts a transmit queue anew that was stopped and dropped.
+    ///
+    /// # Errors
+    /// Why it did not start; if it runs or still lives, that.
+    fn start_tx_queue(&mut self, _queue: u16) -> Result<Box<dyn TxQueue>, Error> {
+        Err(self.cannot("start one of its queues"))
+    }
+
+    /// Bytes of the EEPROM, from `range.start` on.
+    ///
+    /// # Errors
+    /// Its size, if the range is beyond it; or why it cannot be read.
+    fn read_eeprom(&mut self, _range: Range<usize>) -> Result<Vec<u8>, Error> {
+        Err(self.cannot("show an EEPROM"))
+    }
+
+    /// The memory of the transceiver module.
+    ///
+    /// # Errors
+    /// If there is none, or it does not answer.
+    fn module(&mut self) -> Result<Module, Error> {
+        Err(self.cannot("show a module"))
+    }
+
+    /// Every register that can be read without changing anything.
+    ///
+    /// # Errors
+    /// If the device is gone.
+    fn registers(&mut self) -> Result<Vec<RegisterValue>, Error> {
+        Err(self.cannot("show registers"))
+    }
+
+    /// The version of its firmware, as its vendor writes it.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn firmware(&mut self) -> Result<String, Error> {
+        Err(self.cannot("tell a firmware's version"))
+    }
+
+    /// Lights the lamp, or not.
+    ///
+    /// # Errors
+    /// Why not.
+    fn set_led(&mut self, _: Led) -> Result<(), Error> {
+        Err(self.cannot("switch a lamp"))
+    }
+
+    /// Stamps frames of PTP, or not.
+    ///
+    /// # Errors
+    /// Why not.
+    fn set_time_sync(&mut self, _: TimeSync) -> Result<(), Error> {
+        Err(self.cannot("stamp frames"))
+    }
+
+    /// Its clock: the time since the beginning that [`set_clock`](Driver::set_clock) gave it.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn clock(&mut self) -> Result<Duration, Error> {
+        Err(self.cannot("tell the time"))
+    }
+
+    /// Sets its clock.
+    ///
+    /// # Errors
+    /// Why not.
+    fn set_clock(&mut self, _: Duration) -> Result<(), Error> {
+        Err(self.cannot("tell the time"))
+    }
+
+    /// Sets its clock right.
+    ///
+    /// # Errors
+    /// Why not.
+    fn adjust_clock(&mut self, _: Adjust) -> Result<(), Error> {
+        Err(self.cannot("tell the time"))
+    }
+
+    /// When a frame of PTP was received, by its clock; each is told once.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn rx_stamp(&mut self) -> Result<Option<Duration>, Error> {
+        Err(self.cannot("stamp frames"))
+    }
+
+    /// When a packet that asked for it was sent, by its clock; each is told once.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn tx_stamp(&mut self) -> Result<Option<Duration>, Error> {
+        Err(self.cannot("stamp frames"))
     }
 
     /// The refusal of something that this kind of port cannot do.

@@ -36,6 +36,7 @@
 //!
 //! `port` is the life cycle; `driver` what a driver implements, and `queue` what its queues do;
 //! `capability` and `config` what can be had and what is asked; `control` link, addresses, VLAN, RSS;
+//! `device` pauses, rates, memories, lamps and clocks of devices;
 //! `stats` the counters; `flow` rules that run in the port; `tap` a look at what passes; `conformance`
 //! (a feature) the suite that every driver passes.
 
@@ -44,6 +45,7 @@ mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod control;
+mod device;
 mod driver;
 mod error;
 mod flow;
@@ -54,11 +56,16 @@ mod tap;
 #[doc(hidden)]
 pub mod testing;
 
-pub use capability::{Capabilities, Descriptors, RssCapabilities, RxOffloads, Step, TxOffloads};
+pub use capability::{
+    Capabilities, Controls, Descriptors, RssCapabilities, RxOffloads, Step, TxOffloads,
+};
 pub use config::{PortConfig, RssConfig, RssHash};
 pub use control::{
     AllMulticast, Direction, Duplex, Event, Link, LinkState, Promiscuous, QueueState, VlanFilter,
     VlanStrip,
+};
+pub use device::{
+    Adjust, FlowControl, Led, Module, ModuleKind, Pause, RegisterValue, TimeSync, TxRate,
 };
 pub use driver::{Driver, PortInfo};
 pub use error::Error;

@@ -1,17 +1,22 @@
 //! The life of a port: opened, configured, started; each is a type.
 
 use crate::config::{PortConfig, RssConfig};
-use crate::control::{AllMulticast, Event, Link, LinkState, Promiscuous, VlanFilter, VlanStrip};
+use crate::control::{
+    AllMulticast, Direction, Event, Link, LinkState, Promiscuous, VlanFilter, VlanStrip,
+};
+use crate::device::{Adjust, FlowControl, Led, Module, RegisterValue, TimeSync, TxRate};
 use crate::driver::{Driver, PortInfo};
 use crate::error::Error;
 use crate::flow::{FlowCount, FlowId};
-use crate::queue::Queues;
+use crate::queue::{Queues, RxQueue, TxQueue};
 use crate::stats::{PortStats, QueueStats};
 use core::fmt;
 use core::marker::PhantomData;
 use linecard_net::MacAddr;
 use linecard_net::rule::Rule;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// A stage in the life of a port.
 pub trait State: sealed::Sealed {}
@@ -37,7 +42,8 @@ impl<S: sealed::Sealed> State for S {}
 /// A port, whatever its driver. Dropping it stops it and lets the device go.
 pub struct Port<S: State> {
     driver: Box<dyn Driver>,
-    queues: usize,
+    /// Receive queues, and transmit queues.
+    queues: [usize; 2],
     state: PhantomData<fn() -> S>,
 }
 
@@ -57,7 +63,7 @@ impl Port<Opened> {
 
     /// A port with this driver.
     pub fn open_boxed(driver: Box<dyn Driver>) -> Self {
-        Port { driver, queues: 0, state: PhantomData }
+        Port { driver, queues: [0; 2], state: PhantomData }
     }
 
     /// Takes a configuration, checked against what the port can do before the driver sees it.
@@ -130,6 +136,55 @@ impl Port<Started> {
     pub fn query_flow(&self, flow: FlowId) -> Result<FlowCount, Error> {
         self.driver.query_flow(flow)
     }
+
+    /// Stops a queue: from now on it receives or takes nothing, and drops buffers of its device's once it
+    /// is dropped.
+    ///
+    /// # Errors
+    /// A number beyond the port's queues, or why it did not stop in time.
+    pub fn stop_queue(&mut self, direction: Direction, queue: u16) -> Result<(), Error> {
+        self.check_queue(direction, queue)?;
+        self.driver.stop_queue(direction, queue)
+    }
+
+    /// Starts a receive queue anew, whose last value was dropped.
+    ///
+    /// # Errors
+    /// A number beyond the port's queues; that its last value still lives; or why it did not start.
+    pub fn start_rx_queue(&mut self, queue: u16) -> Result<Box<dyn RxQueue>, Error> {
+        self.check_queue(Direction::Receive, queue)?;
+        self.driver.start_rx_queue(queue)
+    }
+
+    /// Starts a transmit queue anew, whose last value was dropped.
+    ///
+    /// # Errors
+    /// A number beyond the port's queues; that its last value still lives; or why it did not start.
+    pub fn start_tx_queue(&mut self, queue: u16) -> Result<Box<dyn TxQueue>, Error> {
+        self.check_queue(Direction::Transmit, queue)?;
+        self.driver.start_tx_queue(queue)
+    }
+
+    /// Limits how fast a transmit queue sends, until the port is stopped.
+    ///
+    /// # Errors
+    /// A number beyond the port's queues, or what cannot be had, with its limit.
+    pub fn set_tx_rate(&mut self, queue: u16, rate: TxRate) -> Result<(), Error> {
+        self.check_queue(Direction::Transmit, queue)?;
+        self.driver.set_tx_rate(queue, rate)
+    }
+
+    fn check_queue(&self, direction: Direction, queue: u16) -> Result<(), Error> {
+        let (what, queues) = match direction {
+            Direction::Receive => ("receive queue", self.queues[0]),
+            Direction::Transmit => ("transmit queue", self.queues[1]),
+        };
+        if usize::from(queue) < queues {
+            return Ok(());
+        }
+        let (port, max) = (self.name().to_owned(), queues.saturating_sub(1));
+        Err(Error::Range { port, what, asked: queue.into(), min: 0, max, hint: String::new() })
+    }
 }
 
 impl<S: State> Port<S> {
@@ -140,7 +195,7 @@ impl<S: State> Port<S> {
     fn try_configure(&mut self, config: PortConfig) -> Result<(), Error> {
         let info = self.driver.info();
         config.check(&info.name, &info.capabilities)?;
-        let queues = config.rx_queue_count();
+        let queues = [config.rx_queue_count(), config.tx_queue_count()];
         self.driver.configure(config)?;
         self.queues = queues;
         Ok(())
@@ -284,7 +339,7 @@ impl<S: State> Port<S> {
     /// What cannot be had, with its limit.
     pub fn set_rss(&mut self, rss: &RssConfig) -> Result<(), Error> {
         let info = self.driver.info();
-        rss.check(&info.name, &info.capabilities, self.queues)?;
+        rss.check(&info.name, &info.capabilities, self.queues[0])?;
         self.driver.set_rss(rss)
     }
 
@@ -304,6 +359,112 @@ impl<S: State> Port<S> {
     /// Why it cannot be told.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
         self.driver.next_event()
+    }
+
+    /// How the link is paused.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn flow_control(&mut self) -> Result<FlowControl, Error> {
+        self.driver.flow_control()
+    }
+
+    /// Sets how the link is paused.
+    ///
+    /// # Errors
+    /// What cannot be had, with its limit.
+    pub fn set_flow_control(&mut self, control: &FlowControl) -> Result<(), Error> {
+        self.driver.set_flow_control(control)
+    }
+
+    /// Bytes of the device's EEPROM.
+    ///
+    /// # Errors
+    /// Its size, if the range is beyond it; or why it cannot be read.
+    pub fn read_eeprom(&mut self, range: Range<usize>) -> Result<Vec<u8>, Error> {
+        self.driver.read_eeprom(range)
+    }
+
+    /// The memory of the transceiver module in its cage.
+    ///
+    /// # Errors
+    /// If there is none, or it does not answer.
+    pub fn module(&mut self) -> Result<Module, Error> {
+        self.driver.module()
+    }
+
+    /// Every register that can be read without changing anything.
+    ///
+    /// # Errors
+    /// If there are none, or the device is gone.
+    pub fn registers(&mut self) -> Result<Vec<RegisterValue>, Error> {
+        self.driver.registers()
+    }
+
+    /// The version of its firmware, as its vendor writes it.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn firmware(&mut self) -> Result<String, Error> {
+        self.driver.firmware()
+    }
+
+    /// Lights its lamp, or not.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn set_led(&mut self, led: Led) -> Result<(), Error> {
+        self.driver.set_led(led)
+    }
+
+    /// Stamps frames of PTP (IEEE 1588), or not. A device may have room for one stamp each way: what is
+    /// not taken with [`rx_stamp`](Port::rx_stamp) keeps later frames from being stamped.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn set_time_sync(&mut self, sync: TimeSync) -> Result<(), Error> {
+        self.driver.set_time_sync(sync)
+    }
+
+    /// Its clock: the time since the beginning that [`set_clock`](Port::set_clock) gave it.
+    ///
+    /// # Errors
+    /// Without time stamps there is none; or why it cannot be told.
+    pub fn clock(&mut self) -> Result<Duration, Error> {
+        self.driver.clock()
+    }
+
+    /// Sets its clock.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn set_clock(&mut self, time: Duration) -> Result<(), Error> {
+        self.driver.set_clock(time)
+    }
+
+    /// Sets its clock right.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn adjust_clock(&mut self, by: Adjust) -> Result<(), Error> {
+        self.driver.adjust_clock(by)
+    }
+
+    /// When a frame of PTP was received, by its clock; each is told once.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn rx_stamp(&mut self) -> Result<Option<Duration>, Error> {
+        self.driver.rx_stamp()
+    }
+
+    /// When a packet that asked for it ([`Mbuf::stamp`](linecard_mbuf::Mbuf::stamp)) was sent, by its
+    /// clock; each is told once.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn tx_stamp(&mut self) -> Result<Option<Duration>, Error> {
+        self.driver.tx_stamp()
     }
 }
 

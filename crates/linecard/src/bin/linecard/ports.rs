@@ -86,6 +86,7 @@ fn describe(info: &PortInfo) -> Value {
         can.rx_offloads.iter_names().map(|(name, _): (_, RxOffloads)| (name, ())).collect();
     let tx: Vec<_> =
         can.tx_offloads.iter_names().map(|(name, _): (_, TxOffloads)| (name, ())).collect();
+    let controls: Vec<_> = can.controls.iter_names().map(|(name, _)| (name, ())).collect();
     json!({
         "name": info.name,
         "kind": info.kind,
@@ -102,6 +103,7 @@ fn describe(info: &PortInfo) -> Value {
         "rx_wake_up": can.rx_wake_up,
         "events": can.events,
         "flow_rules": can.flows.rules,
+        "controls": names(controls),
     })
 }
 
