@@ -101,10 +101,15 @@ registers! {
         FILTER_VALID 2,
         /// 1: may replace a filter of the same tuple.
         FILTER_UPDATE 3,
-        IPV6 4,
+        IPV6DMATCH 4,
         /// 1: UDP; 2: TCP; 3: SCTP.
         L4TYPE 6:5,
+        IPV6 7,
+        /// Empties the table, before FDIRCTRL is written again.
+        CLEARHT 8,
         DROP 9,
+        /// An interrupt when it matches.
+        INT 10,
         LAST 11,
         COLLISION 12,
         QUEUE_EN 15,

@@ -64,6 +64,10 @@ registers! {
         LED3_INVERT 30,
         LED3_BLINK 31,
     }
+    /// EtherType of outer tags, in extended VLAN mode.
+    EXVET, exvet = ReadWrite 0x05078 {
+        VET_EXT 31:16,
+    }
     /// DCA control.
     DCA_CTRL, dca_ctrl = ReadWrite 0x11074 {
         DISABLE 0,

@@ -61,9 +61,9 @@ registers! {
     }
     /// Receive DMA control.
     RDRXCTL, rdrxctl = ReadWrite 0x02F00 {
-        CRCSTRIP 0,
+        CRCSTRIP 1,
         DMAIDONE 3,
-        AGGDIS 4,
+        AGGDIS 16,
         RSCFRSTSIZE 21:17,
         RSCACKC 25,
         FCOE_WRFIX 26,
