@@ -93,6 +93,10 @@ impl Device {
         if !self.director_is_on() {
             return None;
         }
+        if self.director.filters.is_empty() {
+            self.file.count(&FDIRMISS, 0, u32::from(parsed.network != Network::None));
+            return None;
+        }
         let tuple = self.tuple_of(frame, parsed)?;
         let bucket = hash(self.file.get(&FDIRHKEY), &tuple);
         let found = match self.is_perfect() {
@@ -143,6 +147,8 @@ impl Device {
     fn masked(&self, mut tuple: Tuple) -> Tuple {
         let mask = self.file.get(&FDIRM);
         let words = &mut tuple.words;
+        // Ports have the mask of their own transport, whether that is compared or not.
+        let transport = words[0] >> 16 & 3;
         let clear = |word: &mut u32, field: linecard_ixgbe_regs::Field, bits: u32| {
             if field.is_set(mask) {
                 *word &= !bits;
@@ -155,7 +161,7 @@ impl Device {
         if self.is_perfect() {
             words[1] &= !self.file.get(&FDIRDIP4M).swap_bytes();
             words[5] &= !self.file.get(&FDIRSIP4M).swap_bytes();
-            let ports = match words[0] >> 16 & 3 {
+            let ports = match transport {
                 1 => self.file.get(&FDIRUDPM),
                 2 => self.file.get(&FDIRTCPM),
                 3 => self.file.get(&FDIRSCTPM) | self.file.get(&FDIRTCPM),

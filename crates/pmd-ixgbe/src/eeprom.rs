@@ -21,8 +21,8 @@ pub(crate) fn word(hardware: &Hardware, at: u16) -> Result<u16, Trouble> {
 }
 
 /// Words from `from` on.
-pub(crate) fn words(hardware: &Hardware, from: u16, count: u16) -> Result<Vec<u16>, Trouble> {
-    let read = || (from..from + count).map(|at| word(hardware, at)).collect();
+pub(crate) fn words(hardware: &Hardware, from: u32, count: u32) -> Result<Vec<u16>, Trouble> {
+    let read = || (from..from + count).map(|at| word(hardware, at as u16)).collect();
     hardware.sharing(Shared::Eeprom, read)
 }
 

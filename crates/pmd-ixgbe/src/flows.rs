@@ -1,98 +1,145 @@
-//! Flow rules in the card: EtherType (§7.1.2.3), TCP SYN (§7.1.2.6) and 5-tuple filters (§7.1.2.5).
+//! Flow rules in the card: which filter carries a rule out, and saying all of them again after a reset.
 //!
-//! Each can only choose a queue. Which filter a rule needs is decided by its pattern alone; what no
-//! filter can do is refused with the item and the field that is too much.
+//! EtherType, SYN and 5-tuple filters are looked at first, by priority, and only choose queues. What
+//! they cannot do goes to the flow director, which is looked at after them: it compares under masks,
+//! drops and marks. A rule that neither can carry out is refused with what is too much for both.
+
+mod director;
+mod filter;
+mod hash;
+mod mark;
+mod pattern;
 
 use crate::registers::Registers;
-use linecard_ixgbe_regs::registers::*;
-use linecard_net::rule::{Action, EthItem, Field as Value, Ipv4Item, Item, Match, PortsItem, Rule};
-use linecard_net::rule::{FragmentMatch, TcpItem};
+use crate::trouble::Trouble;
+pub use director::{DirectorMemory, FlowDirector};
+use director::{Entry, Fate};
+use filter::{Filter, TUPLES, TYPES};
+use linecard_net::rule::{Action, Rule};
 use linecard_pmd_core::{FlowCapabilities, FlowId};
+pub(crate) use mark::Marks;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// EtherType filters that there are, and 5-tuple filters.
-const TYPES: u32 = 8;
-const TUPLES: u32 = 128;
+/// What can be asked for, with this flow director.
+pub(crate) fn capabilities(director: FlowDirector) -> FlowCapabilities {
+    let mut items = vec![
+        "eth ether_type exact (but IPv4 and IPv6)",
+        "ipv4 src, dst exact",
+        "tcp, udp, sctp sport, dport exact",
+        "tcp flags: SYN, whatever the addresses and ports",
+    ];
+    let mut actions = vec!["queue"];
+    match director {
+        FlowDirector::Off => {}
+        FlowDirector::Perfect(_) => {
+            items.push("vlan id, priority; ipv4 src, dst; tcp, udp sport, dport: under one mask");
+            actions.extend(["drop", "mark", "pass-through"]);
+        }
+        FlowDirector::Signature(_) => {
+            items.push("whole 5-tuples of ipv4 and ipv6, by signature");
+        }
+    }
+    FlowCapabilities { rules: (TYPES + TUPLES + 1) as usize + director.rules(), items, actions }
+}
 
-/// IPv4 and IPv6 are not for EtherType filters (§7.1.2.3).
-const IP_TYPES: [u16; 2] = [0x0800, 0x86DD];
+/// The refusal of a rule that runs.
+const TWICE: &str = "a rule with this pattern runs already: destroy that one first";
 
-/// The flag that a SYN filter looks at.
-const SYN: u8 = 0x02;
+/// Why a rule does not run.
+#[derive(Debug)]
+pub(crate) enum No {
+    /// What is too much for the card, or what stands against it.
+    Rule(String),
+    /// The card did not answer.
+    Card(Trouble),
+}
 
-pub(crate) fn capabilities() -> FlowCapabilities {
-    FlowCapabilities {
-        rules: (TYPES + TUPLES + 1) as usize,
-        items: vec![
-            "eth ether_type exact (but IPv4 and IPv6)",
-            "ipv4 src, dst exact",
-            "tcp, udp, sctp sport, dport exact",
-            "tcp flags: SYN, whatever the addresses and ports",
-        ],
-        actions: vec!["queue"],
+impl From<String> for No {
+    fn from(text: String) -> Self {
+        No::Rule(text)
     }
 }
 
-/// What a rule becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Filter {
-    EtherType(u16),
-    Syn,
-    Tuple(Tuple),
+impl From<Trouble> for No {
+    fn from(trouble: Trouble) -> Self {
+        No::Card(trouble)
+    }
 }
 
-/// FTQF.PROTOCOL.
+/// What a rule's actions ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
-    Tcp = 0,
-    Udp = 1,
-    Sctp = 2,
+struct Wish {
+    fate: Fate,
+    mark: Option<u32>,
 }
 
-/// Fields to compare; `None` for any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tuple {
-    src: Option<u32>,
-    dst: Option<u32>,
-    sport: Option<u16>,
-    dport: Option<u16>,
-    protocol: Option<Protocol>,
+/// Where a rule runs.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In this register of a kind of filter.
+    Filter { filter: Filter, at: u32, queue: u16 },
+    /// In the flow director, under this index.
+    Director { entry: Entry, index: u16, wish: Wish },
 }
 
 /// A rule that runs.
 #[derive(Clone, Copy, Debug)]
 struct Running {
-    filter: Filter,
-    queue: u16,
-    /// Of EtherType and 5-tuple filters: which register.
-    place: u32,
-    /// 1 to 7 for 5-tuples, the highest first (§8.2.3.7.18).
+    place: Place,
     priority: u32,
 }
 
 /// The rules that run, to be said again after a reset.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flows {
     running: BTreeMap<u64, Running>,
     next: u64,
+    pub(crate) director: FlowDirector,
+    /// Marks of the flow director's rules, if packets are to carry them.
+    marks: Option<Arc<Marks>>,
+    /// Receive queues that rules may name.
+    queues: usize,
 }
 
 impl Flows {
-    /// Runs a rule. The text of an error says what is too much for the card.
-    pub(crate) fn create(
-        &mut self,
-        registers: &Registers,
-        rule: &Rule,
-        queues: usize,
-    ) -> Result<FlowId, String> {
-        let queue = queue(rule, queues)?;
-        let filter = filter(rule)?;
-        if self.running.values().any(|other| other.filter == filter) {
-            return Err("a rule with this pattern runs already: destroy that one first".into());
+    pub(crate) fn new(director: FlowDirector) -> Self {
+        Flows { running: BTreeMap::new(), next: 0, director, marks: None, queues: 0 }
+    }
+
+    /// What the configuration makes of rules: none outlives a configuration that it does not fit.
+    pub(crate) fn configure(&mut self, queues: usize, marks: bool) {
+        self.queues = queues;
+        self.marks = marks.then(|| Arc::new(Marks::new(self.director.rules())));
+        self.running.retain(|_, running| running.place.fits(queues, marks));
+        for running in self.running.values() {
+            running.place.tell(self.marks.as_deref());
         }
-        let (place, priority) = (self.place(filter)?, priority(rule, filter)?);
-        let running = Running { filter, queue, place, priority };
-        running.apply(registers);
+    }
+
+    /// What receive queues look marks up in.
+    pub(crate) fn marks(&self) -> Option<Arc<Marks>> {
+        self.marks.clone()
+    }
+
+    /// Runs a rule.
+    pub(crate) fn create(&mut self, registers: &Registers, rule: &Rule) -> Result<FlowId, No> {
+        if rule.group != 0 {
+            return Err(format!("group {}: the card has only group 0", rule.group).into());
+        }
+        let wish = self.wish(rule)?;
+        let runs = |filter: Filter| self.filters().any(|(other, _)| other == filter);
+        if Filter::of(rule).is_ok_and(runs) {
+            return Err(TWICE.to_owned().into());
+        }
+        let place = match self.filter(rule, wish) {
+            Ok(place) => place,
+            Err(why) => {
+                self.directed(rule, wish).map_err(|other| both(self.director, &why, &other))?
+            }
+        };
+        let running = Running { place, priority: rule.priority };
+        self.start(registers, &running)?;
         let id = self.next;
         self.next += 1;
         self.running.insert(id, running);
@@ -100,9 +147,17 @@ impl Flows {
     }
 
     /// Runs a rule no longer. `false` if it did not.
-    pub(crate) fn destroy(&mut self, registers: &Registers, id: FlowId) -> bool {
-        let removed = self.running.remove(&id.0);
-        removed.inspect(|running| running.clear(registers)).is_some()
+    pub(crate) fn destroy(&mut self, registers: &Registers, id: FlowId) -> Result<bool, Trouble> {
+        let Some(running) = self.running.get(&id.0) else { return Ok(false) };
+        match running.place {
+            Place::Filter { filter, at, .. } => filter.clear(registers, at),
+            Place::Director { entry, index, .. } => {
+                entry.remove(registers, self.director, index)?;
+                self.marks.iter().for_each(|marks| marks.set(index, None));
+            }
+        }
+        self.running.remove(&id.0);
+        Ok(true)
     }
 
     /// Whether a rule runs.
@@ -110,284 +165,166 @@ impl Flows {
         self.running.contains_key(&id.0)
     }
 
-    /// Says all again.
-    pub(crate) fn apply(&self, registers: &Registers) {
-        self.running.values().for_each(|running| running.apply(registers));
-    }
-
-    /// The first register that is free.
-    fn place(&self, filter: Filter) -> Result<u32, String> {
-        let kind = std::mem::discriminant(&filter);
-        let count = match filter {
-            Filter::EtherType(_) => TYPES,
-            Filter::Tuple(_) => TUPLES,
-            Filter::Syn => 1,
-        };
-        let same = |other: &&Running| std::mem::discriminant(&other.filter) == kind;
-        let taken: Vec<_> = self.running.values().filter(same).map(|other| other.place).collect();
-        let free = (0..count).find(|place| !taken.contains(place));
-        free.ok_or_else(|| format!("all {count} filters of this kind are taken: destroy a rule"))
-    }
-}
-
-/// The queue that a rule chooses.
-fn queue(rule: &Rule, queues: usize) -> Result<u16, String> {
-    match rule.actions.as_slice() {
-        [Action::Queue(queue)] if usize::from(queue.0) < queues => Ok(queue.0),
-        [Action::Queue(queue)] => Err(format!("queue {}: the port has {queues}", queue.0)),
-        actions => {
-            let other = actions.iter().find(|action| !matches!(action, Action::Queue(_)));
-            let name = other.map_or("nothing", Action::name);
-            Err(format!("action {name}: the filters of the 82599 can only choose a queue"))
+    /// Sets the flow director up, and says all again.
+    pub(crate) fn apply(&self, registers: &Registers) -> Result<(), Trouble> {
+        self.director.start(registers, self.marks.is_some())?;
+        self.mask().into_iter().for_each(|mask| mask.set(registers));
+        for running in self.running.values() {
+            self.place(registers, running)?;
         }
-    }
-}
-
-/// 5-tuple filters have priorities 1 to 7, the others none.
-fn priority(rule: &Rule, filter: Filter) -> Result<u32, String> {
-    match filter {
-        Filter::Tuple(_) if rule.priority <= 6 => Ok(7 - rule.priority),
-        Filter::Tuple(_) => {
-            Err(format!("priority {}: 5-tuple filters have 0 (the first) to 6", rule.priority))
-        }
-        _ if rule.priority == 0 => Ok(0),
-        _ => Err(format!("priority {}: this kind of filter has only 0", rule.priority)),
-    }
-}
-
-fn filter(rule: &Rule) -> Result<Filter, String> {
-    if rule.group != 0 {
-        return Err(format!("group {}: the card has only group 0", rule.group));
-    }
-    let mut items = rule.pattern.items.iter().filter(|item| !matches!(item, Item::Any)).peekable();
-    if let Some(Item::Eth(eth)) = items.peek() {
-        if let Some(ether_type) = exact("eth", "ether_type", eth.ether_type)? {
-            return ether_filter(eth, ether_type, items.count());
-        }
-        plain_eth(eth)?;
-        items.next();
-    }
-    let mut tuple = Tuple::default();
-    let mut addresses = false;
-    if let Some(Item::Ipv4(ip)) = items.peek() {
-        (tuple.src, tuple.dst) = ipv4(ip)?;
-        addresses = true;
-        items.next();
-    }
-    match items.next() {
-        Some(Item::Tcp(tcp)) if !tcp.flags.is_any() => {
-            syn(tcp, addresses)?;
-            return last(items.next(), Filter::Syn);
-        }
-        Some(Item::Tcp(tcp)) => {
-            tuple.ports(Protocol::Tcp, "tcp", tcp.sport, tcp.dport)?;
-        }
-        Some(Item::Udp(PortsItem { sport, dport })) => {
-            tuple.ports(Protocol::Udp, "udp", *sport, *dport)?;
-        }
-        Some(Item::Sctp(PortsItem { sport, dport })) => {
-            tuple.ports(Protocol::Sctp, "sctp", *sport, *dport)?;
-        }
-        None if addresses => {}
-        None => return Err("an empty pattern: name an EtherType, IPv4 addresses or ports".into()),
-        Some(other) => return Err(too_much(other)),
-    }
-    if !addresses {
-        return Err(
-            "ports of any IP version: 5-tuple filters are for IPv4, add an ipv4 item".into()
-        );
-    }
-    last(items.next(), Filter::Tuple(tuple))
-}
-
-fn last(rest: Option<&Item>, filter: Filter) -> Result<Filter, String> {
-    rest.map_or(Ok(filter), |item| Err(too_much(item)))
-}
-
-fn too_much(item: &Item) -> String {
-    format!("item {}: the filters of the 82599 do not look there", item.name())
-}
-
-/// The value to compare, or that any will do.
-fn exact<T: Value>(item: &str, field: &str, value: Match<T>) -> Result<Option<T>, String> {
-    let all = u128::MAX >> (128 - T::BITS);
-    match value {
-        Match::Any => Ok(None),
-        Match::Exact(value) => Ok(Some(value)),
-        Match::Prefix { value, len } if u32::from(len) == T::BITS => Ok(Some(value)),
-        Match::Mask { value, mask } if mask.to_number() == all => Ok(Some(value)),
-        _ if value.to_mask().is_some_and(|(_, mask)| mask == 0) => Ok(None),
-        _ => Err(format!("{item} {field}: the filters of the 82599 compare all of it, or nothing")),
-    }
-}
-
-fn any<T: Value>(item: &str, field: &str, value: Match<T>) -> Result<(), String> {
-    match value.to_mask() {
-        Some((_, 0)) => Ok(()),
-        _ => Err(format!("{item} {field}: the filters of the 82599 do not look there")),
-    }
-}
-
-fn plain_eth(eth: &EthItem) -> Result<(), String> {
-    any("eth", "src", eth.src)?;
-    any("eth", "dst", eth.dst)
-}
-
-fn ether_filter(eth: &EthItem, ether_type: u16, items: usize) -> Result<Filter, String> {
-    plain_eth(eth)?;
-    if IP_TYPES.contains(&ether_type) {
-        let what = "EtherType filters are not for IPv4 and IPv6: use an ipv4 item";
-        return Err(format!("eth ether_type {ether_type:#06x}: {what}"));
-    }
-    match items {
-        1 => Ok(Filter::EtherType(ether_type)),
-        _ => Err("an EtherType and more: EtherType filters look at nothing else".into()),
-    }
-}
-
-fn ipv4(ip: &Ipv4Item) -> Result<(Option<u32>, Option<u32>), String> {
-    any("ipv4", "proto", ip.proto)?;
-    any("ipv4", "tos", ip.tos)?;
-    any("ipv4", "ttl", ip.ttl)?;
-    if ip.fragment != FragmentMatch::Any {
-        return Err("ipv4 fragment: the filters of the 82599 do not look there".into());
-    }
-    // As it is in the packet: the first byte on the wire is the lowest in the register.
-    let word = |address: std::net::Ipv4Addr| u32::from_le_bytes(address.octets());
-    let [src, dst] = [exact("ipv4", "src", ip.src)?, exact("ipv4", "dst", ip.dst)?];
-    Ok((src.map(word), dst.map(word)))
-}
-
-fn syn(tcp: &TcpItem, addresses: bool) -> Result<(), String> {
-    if addresses || !tcp.sport.is_any() || !tcp.dport.is_any() {
-        return Err("tcp flags: the SYN filter looks at no address and no port".into());
-    }
-    match tcp.flags.to_mask() {
-        Some((value, mask)) if value == u128::from(SYN) && mask == u128::from(SYN) => Ok(()),
-        _ => Err("tcp flags: the SYN filter looks at SYN alone, value 0x02 under mask 0x02".into()),
-    }
-}
-
-impl Tuple {
-    fn ports(
-        &mut self,
-        protocol: Protocol,
-        item: &str,
-        sport: Match<u16>,
-        dport: Match<u16>,
-    ) -> Result<(), String> {
-        self.protocol = Some(protocol);
-        self.sport = exact(item, "sport", sport)?;
-        self.dport = exact(item, "dport", dport)?;
         Ok(())
     }
 
-    /// FTQF: what to compare.
-    fn control(&self, priority: u32) -> u32 {
-        let word = ftqf::PROTOCOL.put(0, self.protocol.map_or(3, |protocol| protocol as u32));
-        let word = ftqf::PRIORITY.put(word, priority);
-        let masks = [
-            (ftqf::MASK_SOURCE, self.src.is_none()),
-            (ftqf::MASK_DESTINATION, self.dst.is_none()),
-            (ftqf::MASK_SOURCE_PORT, self.sport.is_none()),
-            (ftqf::MASK_DESTINATION_PORT, self.dport.is_none()),
-            (ftqf::MASK_PROTOCOL, self.protocol.is_none()),
-            // Whatever the pool.
-            (ftqf::POOL_MASK, true),
-            (ftqf::QUEUE_ENABLE, true),
-        ];
-        masks.iter().fold(word, |word, (field, on)| field.put(word, u32::from(*on)))
+    fn wish(&self, rule: &Rule) -> Result<Wish, String> {
+        let mut wish = Wish { fate: Fate::Pass, mark: None };
+        for action in &rule.actions {
+            match action {
+                Action::Queue(queue) if usize::from(queue.0) < self.queues => {
+                    wish.fate = Fate::Queue(queue.0);
+                }
+                Action::Queue(queue) => {
+                    return Err(format!("queue {}: the port has {}", queue.0, self.queues));
+                }
+                Action::Drop => wish.fate = Fate::Drop,
+                Action::PassThrough => {}
+                Action::Mark(mark) if self.marks.is_some() => wish.mark = Some(*mark),
+                Action::Mark(_) => {
+                    return Err(
+                        "action mark: no marks were configured, ask for RxOffloads::MARK".into()
+                    );
+                }
+                other => {
+                    let can = "the 82599 can choose a queue, drop, and mark";
+                    return Err(format!("action {}: {can}", other.name()));
+                }
+            }
+        }
+        Ok(wish)
     }
-}
 
-impl Running {
-    fn apply(&self, registers: &Registers) {
-        let (at, queue) = (self.place, u32::from(self.queue));
-        match self.filter {
-            Filter::EtherType(ether_type) => {
-                let word = etqs::RX_QUEUE.put(etqs::QUEUE_EN.mask(), queue);
-                registers.write_at(&ETQS, at, word);
-                let word = etqf::ETYPE.put(etqf::EN.mask(), u32::from(ether_type));
-                registers.write_at(&ETQF, at, word);
-            }
-            Filter::Syn => {
-                let word = synqf::RX_QUEUE.put(synqf::QUEUE_EN.mask(), queue);
-                registers.write(&SYNQF, word);
-            }
-            Filter::Tuple(tuple) => {
-                registers.write_at(&SAQF, at, tuple.src.unwrap_or(0));
-                registers.write_at(&DAQF, at, tuple.dst.unwrap_or(0));
-                // Ports as they are in the packet too (§8.2.3.7.17).
-                let port = |port: Option<u16>| u32::from(port.unwrap_or(0).swap_bytes());
-                let word = sdpqf::SOURCE.put(0, port(tuple.sport));
-                registers.write_at(&SDPQF, at, sdpqf::DESTINATION.put(word, port(tuple.dport)));
-                // Bit 19, reserved, and SIZE_BP are set, as §8.2.3.7.19 wants them.
-                let word = l34timir::RX_QUEUE.put(l34timir::SIZE_BP.mask() | 1 << 19, queue);
-                registers.write_at(&L34TIMIR, at, word);
-                registers.write_at(&FTQF, at, tuple.control(self.priority));
-            }
+    /// A filter for the rule.
+    fn filter(&self, rule: &Rule, wish: Wish) -> Result<Place, String> {
+        let Wish { fate: Fate::Queue(queue), mark: None } = wish else {
+            return Err("it can only choose a queue".into());
+        };
+        let filter = Filter::of(rule)?;
+        let before = |other: &&Running| {
+            matches!(other.place, Place::Director { .. }) && other.priority < rule.priority
+        };
+        if let Some(other) = self.running.values().find(before) {
+            let text = "is in the flow director, which is looked at after filters";
+            return Err(format!(
+                "priority {}: a rule of priority {} {text}",
+                rule.priority, other.priority
+            ));
+        }
+        let like = self.filters().filter(|(other, _)| other.is_like(filter));
+        let taken: Vec<_> = like.map(|(_, at)| at).collect();
+        let free = (0..filter.count()).find(|at| !taken.contains(at));
+        let at = free.ok_or_else(|| format!("all {} of the kind are taken", filter.count()))?;
+        Ok(Place::Filter { filter, at, queue })
+    }
+
+    /// A place in the flow director for the rule.
+    fn directed(&self, rule: &Rule, wish: Wish) -> Result<Place, String> {
+        let entry = self.director.entry(rule, wish.fate, self.queues)?;
+        let after = |other: &&Running| {
+            matches!(other.place, Place::Filter { .. }) && other.priority > rule.priority
+        };
+        if let Some(other) = self.running.values().find(after) {
+            let text = "is in a filter, which is looked at first";
+            return Err(format!(
+                "priority {}: a rule of priority {} {text}",
+                rule.priority, other.priority
+            ));
+        }
+        if let Some(mask) = self.mask().filter(|mask| *mask != entry.mask) {
+            let text = "all its rules share one mask";
+            return Err(format!("{text}, which is now {mask}, and not {}", entry.mask));
+        }
+        if self.entries().any(|(other, _)| *other == entry) {
+            return Err(TWICE.into());
+        }
+        let taken: std::collections::BTreeSet<u16> =
+            self.entries().map(|(_, index)| index).collect();
+        let free = (0..self.director.rules() as u16).find(|index| !taken.contains(index));
+        let index = free.ok_or_else(|| format!("all its {} filters are taken", taken.len()))?;
+        Ok(Place::Director { entry, index, wish })
+    }
+
+    fn filters(&self) -> impl Iterator<Item = (Filter, u32)> {
+        self.running.values().filter_map(|running| match running.place {
+            Place::Filter { filter, at, .. } => Some((filter, at)),
+            Place::Director { .. } => None,
+        })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&Entry, u16)> {
+        self.running.values().filter_map(|running| match &running.place {
+            Place::Director { entry, index, .. } => Some((entry, *index)),
+            Place::Filter { .. } => None,
+        })
+    }
+
+    /// What the rules in the flow director compare, if there are any. Signatures have no masks.
+    fn mask(&self) -> Option<director::Mask> {
+        self.entries().next().map(|(entry, _)| entry.mask).filter(|_| self.director.is_perfect())
+    }
+
+    /// Starts a rule that has a place.
+    fn start(&self, registers: &Registers, running: &Running) -> Result<(), No> {
+        if let Place::Director { entry, .. } = &running.place
+            && self.director.is_perfect()
+            && self.entries().next().is_none()
+        {
+            entry.mask.set(registers);
+        }
+        running.place.tell(self.marks.as_deref());
+        match self.place(registers, running)? {
+            true => Ok(()),
+            false => Err("the flow director has no room in that bucket".to_owned().into()),
         }
     }
 
-    fn clear(&self, registers: &Registers) {
-        match self.filter {
-            Filter::EtherType(_) => {
-                registers.write_at(&ETQF, self.place, 0);
-                registers.write_at(&ETQS, self.place, 0);
+    /// Tells the card of a rule. `false` if it has no room.
+    fn place(&self, registers: &Registers, running: &Running) -> Result<bool, Trouble> {
+        match running.place {
+            Place::Filter { filter, at, queue } => {
+                filter.set(registers, at, running.priority, queue);
+                Ok(true)
             }
-            Filter::Syn => registers.write(&SYNQF, 0),
-            Filter::Tuple(_) => registers.write_at(&FTQF, self.place, 0),
+            Place::Director { entry, index, wish } => {
+                entry.add(registers, self.director, index, wish.fate)
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use linecard_net::rule::{QueueIndex, RuleBuilder};
-    use std::net::Ipv4Addr;
-
-    fn chosen(pattern: impl FnOnce(RuleBuilder) -> RuleBuilder) -> Result<Filter, String> {
-        let rule = pattern(Rule::builder()).action(Action::Queue(QueueIndex(1)));
-        filter(&rule.build().expect("a sound rule"))
+impl Place {
+    /// Whether a configuration allows it.
+    fn fits(&self, queues: usize, marks: bool) -> bool {
+        let queue = match self {
+            Place::Filter { queue, .. } => Some(*queue),
+            Place::Director { wish: Wish { fate: Fate::Queue(queue), .. }, .. } => Some(*queue),
+            Place::Director { .. } => None,
+        };
+        let asks = matches!(self, Place::Director { wish: Wish { mark: Some(_), .. }, .. });
+        queue.is_none_or(|queue| usize::from(queue) < queues) && (marks || !asks)
     }
 
-    #[test]
-    fn a_five_tuple_becomes_a_tuple_filter() {
-        let src = Match::Exact(Ipv4Addr::new(192, 0, 2, 1));
-        let rule = chosen(|rule| {
-            rule.item(Ipv4Item { src, ..Default::default() })
-                .item(Item::Udp(PortsItem { dport: Match::Exact(53), ..Default::default() }))
-        });
-        let Ok(Filter::Tuple(tuple)) = rule else { panic!("{rule:?}") };
-        assert_eq!(tuple.src, Some(u32::from_le_bytes([192, 0, 2, 1])));
-        let expected = (None, Some(53), Some(Protocol::Udp));
-        assert_eq!((tuple.sport, tuple.dport, tuple.protocol), expected);
+    /// Tells queues of its mark.
+    fn tell(&self, marks: Option<&Marks>) {
+        if let (Place::Director { index, wish, .. }, Some(marks)) = (self, marks) {
+            marks.set(*index, wish.mark);
+        }
     }
+}
 
-    #[test]
-    fn an_ether_type_becomes_a_filter_unless_it_is_ip() {
-        let eth = |n| EthItem { ether_type: Match::Exact(n), ..Default::default() };
-        assert_eq!(chosen(|rule| rule.item(eth(0x88F7))), Ok(Filter::EtherType(0x88F7)));
-        let refused = chosen(|rule| rule.item(eth(0x0800))).expect_err("IPv4");
-        assert!(refused.contains("not for IPv4"), "{refused}");
-    }
-
-    #[test]
-    fn only_syn_alone_becomes_the_syn_filter() {
-        let flags =
-            |value, mask| TcpItem { flags: Match::Mask { value, mask }, ..Default::default() };
-        assert_eq!(chosen(|rule| rule.item(flags(2, 2))), Ok(Filter::Syn));
-        let refused = chosen(|rule| rule.item(flags(2, 0x12))).expect_err("SYN without ACK");
-        assert!(refused.contains("SYN alone"), "{refused}");
-    }
-
-    #[test]
-    fn what_no_filter_can_do_is_refused_by_name() {
-        let part = Match::prefix(Ipv4Addr::new(10, 0, 0, 0), 8);
-        let refused = chosen(|rule| rule.item(Ipv4Item { dst: part, ..Default::default() }));
-        assert!(refused.expect_err("a prefix").starts_with("ipv4 dst:"));
-        let refused = chosen(|rule| rule.item(Item::Ipv6(Default::default())));
-        assert!(refused.expect_err("IPv6").starts_with("item ipv6:"));
+/// The refusal by both.
+fn both(director: FlowDirector, filter: &str, other: &str) -> String {
+    match director {
+        FlowDirector::Off => format!("{filter}; the flow director: {other}"),
+        _ if filter == "it can only choose a queue" => format!("flow director: {other}"),
+        _ => format!("filters: {filter}; flow director: {other}"),
     }
 }

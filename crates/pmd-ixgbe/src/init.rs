@@ -59,11 +59,11 @@ const RX_BUFFER: u32 = 512;
 const TX_BUFFER: u32 = 160;
 
 /// §4.6.3: after a reset, all but queues and link. `frame` is the largest frame in bytes, its check
-/// sequence included.
-pub(crate) fn bring_up(hardware: &Hardware, frame: u32) -> Result<(), Trouble> {
+/// sequence included; `director` the KiB of the receive packet buffer that the flow director has.
+pub(crate) fn bring_up(hardware: &Hardware, frame: u32, director: u32) -> Result<(), Trouble> {
     let registers = &hardware.registers;
     tables(registers);
-    receive(registers, frame);
+    receive(registers, frame, RX_BUFFER - director);
     transmit(registers)?;
     // §4.6.3: a driver has the device.
     registers.set(&CTRL_EXT, ctrl_ext::DRV_LOAD);
@@ -90,10 +90,10 @@ fn tables(registers: &Registers) {
 }
 
 /// §4.6.7: receive, but for its queues.
-fn receive(registers: &Registers, frame: u32) {
+fn receive(registers: &Registers, frame: u32, buffer: u32) {
     registers.write(&FCTRL, fctrl::BAM.mask());
     registers.fill(&RXPBSIZE, 0);
-    registers.write_at(&RXPBSIZE, 0, rxpbsize::SIZE.put(0, RX_BUFFER));
+    registers.write_at(&RXPBSIZE, 0, rxpbsize::SIZE.put(0, buffer));
     frames(registers, frame);
     registers.set(&HLREG0, hlreg0::RXCRCSTRP);
     let word = registers.read(&RDRXCTL);
@@ -105,8 +105,6 @@ fn receive(registers: &Registers, frame: u32) {
     registers.set(&CTRL_EXT, ctrl_ext::NS_DIS);
     registers.write(&MRQC, 0);
     registers.write_at(&PSRTYPE, 0, 0);
-    // §8.2.3.17.1: the flow director is off until a rule wants it.
-    registers.write(&FDIRCTRL, 0);
 }
 
 /// The largest frame that is received (§8.2.3.22.13).

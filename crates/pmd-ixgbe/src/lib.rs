@@ -40,7 +40,8 @@
 //!
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
 //! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx`, `tx`,
-//! `rss`, `filters`, `flows`, `interrupts`, `stats`, and `port`, which puts them together.
+//! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
+//! inside, `open` taking a card over, and `port`, which puts them together.
 
 mod eeprom;
 mod filters;
@@ -48,9 +49,11 @@ mod flows;
 mod hardware;
 mod ids;
 mod init;
+mod inspect;
 mod interrupts;
 mod known;
 mod link;
+mod open;
 mod port;
 mod queue;
 mod registers;
@@ -61,6 +64,8 @@ mod stats;
 mod trouble;
 mod tx;
 
+pub use flows::{DirectorMemory, FlowDirector};
 pub use ids::{Family, Media, family};
 pub use init::{DEPARTURES, Departure};
-pub use port::{IxgbeOptions, IxgbePort};
+pub use open::IxgbeOptions;
+pub use port::IxgbePort;

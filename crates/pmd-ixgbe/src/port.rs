@@ -1,69 +1,35 @@
 //! The port: a card's life from its opening to its end.
 
-use crate::filters::{self, Filters, MORE_ADDRESSES};
-use crate::flows::{self, Flows};
+use crate::filters::{Filters, MORE_ADDRESSES};
+use crate::flows::{Flows, No};
 use crate::hardware::Hardware;
 use crate::interrupts::Interrupts;
 use crate::known::{Known, KnownPool, introduce};
 use crate::start::Running;
 use crate::stats::Sums;
 use crate::trouble::Trouble;
-use crate::{eeprom, ids, init, link, queue, rss};
-use linecard_eal::device::{Device, InterruptKind};
+use crate::{ids, init, link, rss};
 use linecard_ixgbe_regs::registers::*;
 use linecard_mbuf::MbufPool;
 use linecard_net::MacAddr;
 use linecard_net::rule::Rule;
 use linecard_pmd_core::{
-    AllMulticast, Capabilities, Descriptors, Driver, Error, Event, FlowCount, FlowId, Link,
-    LinkState, PortConfig, PortInfo, Promiscuous, QueueStats, Queues, RssConfig, RxOffloads, Step,
-    TxOffloads, VlanFilter, VlanStrip,
+    AllMulticast, Driver, Error, Event, FlowCount, FlowId, Link, LinkState, PortConfig, PortInfo,
+    Promiscuous, QueueStats, Queues, RegisterValue, RssConfig, RxOffloads, VlanFilter, VlanStrip,
 };
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// What a frame has besides its MTU: a header, two tags and the check sequence.
-const OVERHEAD: usize = 14 + 8 + 4;
+pub(crate) const OVERHEAD: usize = 14 + 8 + 4;
 
 /// §8.2.3.22.13: the largest frame, check sequence included.
-const LARGEST: usize = 15_872;
+pub(crate) const LARGEST: usize = 15_872;
 
 /// SRRCTL counts a buffer's room in KiB, up to 16.
 pub(crate) const KIB: usize = 1024;
-
-/// How a card is to be driven.
-#[derive(Clone, Debug)]
-pub struct IxgbeOptions {
-    name: Option<String>,
-    interval: Duration,
-}
-
-impl Default for IxgbeOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl IxgbeOptions {
-    /// As most want it.
-    pub fn new() -> Self {
-        IxgbeOptions { name: None, interval: Duration::from_micros(50) }
-    }
-
-    /// What to call the port; the device's own name unless told.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// The least time between two interrupts of a receive queue: up to 1,022 µs, in steps of 2 µs
-    /// (EITR, §7.3.2.1).
-    pub fn interrupt_interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
-        self
-    }
-}
 
 /// A port on an 82599, X520, X540 or X550.
 #[derive(Debug)]
@@ -73,7 +39,7 @@ pub struct IxgbePort {
     pub(crate) config: Option<PortConfig>,
     pub(crate) known: Option<Known>,
     /// All pools that the device still knows.
-    introduced: Vec<Weak<KnownPool>>,
+    pub(crate) introduced: Vec<Weak<KnownPool>>,
     pub(crate) filters: Filters,
     pub(crate) flows: Flows,
     pub(crate) strip: VlanStrip,
@@ -90,118 +56,12 @@ pub struct IxgbePort {
 }
 
 impl IxgbePort {
-    /// Takes a card over: resets it, and reads what it is.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if it is no such card, or its EEPROM is damaged; [`Error::System`] with
-    /// the register that did not become what it should in time; [`Error::Gone`].
-    pub fn open(device: Box<dyn Device>, options: IxgbeOptions) -> Result<Self, Error> {
-        let name = options.name.clone().unwrap_or_else(|| device.name().to_owned());
-        take_over(device, name.clone(), options).map_err(|trouble| trouble.at(&name, "open"))
-    }
-
-    fn at<T>(&self, doing: &str, done: Result<T, Trouble>) -> Result<T, Error> {
+    pub(crate) fn at<T>(&self, doing: &str, done: Result<T, Trouble>) -> Result<T, Error> {
         done.map_err(|trouble| trouble.at(&self.info.name, doing))
-    }
-
-    /// Words of the EEPROM, from `from` on (§6).
-    ///
-    /// # Errors
-    /// If the card does not give them.
-    pub fn eeprom(&self, from: u16, count: u16) -> Result<Vec<u16>, Error> {
-        self.at("read the EEPROM", eeprom::words(&self.hardware, from, count))
-    }
-
-    /// Every register that the driver knows and that reading does not change: name, index, value.
-    pub fn registers(&self) -> Vec<(&'static str, u32, u32)> {
-        use linecard_ixgbe_regs::Access::{ReadOnly, ReadWrite};
-        let still = linecard_ixgbe_regs::all().filter(|r| matches!(r.access, ReadOnly | ReadWrite));
-        let each = still.flat_map(|register| (0..register.count()).map(move |i| (register, i)));
-        each.map(|(r, i)| (r.name, i, self.hardware.registers.read_at(r, i))).collect()
     }
 
     fn offloads(&self) -> RxOffloads {
         self.config.as_ref().map_or(RxOffloads::empty(), PortConfig::rx_offloads_asked)
-    }
-}
-
-fn take_over(
-    device: Box<dyn Device>,
-    name: String,
-    options: IxgbeOptions,
-) -> Result<IxgbePort, Trouble> {
-    let identity = device.identity();
-    let card =
-        ids::family(identity).ok_or_else(|| Trouble::Stranger { id: identity.to_string() })?;
-    let node = device.node();
-    let hardware = Arc::new(Hardware::new(device, card)?);
-    hardware.reset()?;
-    eeprom::check(&hardware)?;
-    let mac = filters::own_address(&hardware.registers);
-    if mac.is_multicast() || mac.0 == [0; 6] {
-        return Err(Trouble::Address { address: mac.to_string() });
-    }
-    link::up(&hardware)?;
-    let capabilities = capabilities(&hardware);
-    let link = link::state(&hardware)?;
-    Ok(IxgbePort {
-        info: PortInfo { name, kind: "ixgbe", mac, node, capabilities },
-        hardware,
-        config: None,
-        known: None,
-        introduced: Vec::new(),
-        filters: Filters::new(mac),
-        flows: Flows::default(),
-        strip: VlanStrip::Off,
-        rss: None,
-        mtu: 1500,
-        interval: options.interval,
-        running: None,
-        alive: Weak::new(),
-        stats: QueueStats::default(),
-        sums: Sums::default(),
-        link,
-        gone: false,
-    })
-}
-
-fn capabilities(hardware: &Hardware) -> Capabilities {
-    let descriptors = Descriptors {
-        min: queue::LEAST,
-        max: queue::MOST,
-        step: Step::PowerOfTwo,
-        default: queue::USUAL,
-    };
-    let rx_offloads = RxOffloads::IP_CHECKSUM
-        | RxOffloads::L4_CHECKSUM
-        | RxOffloads::VLAN_STRIP
-        | RxOffloads::VLAN_FILTER
-        | RxOffloads::SCATTER
-        | RxOffloads::RSS_HASH
-        | RxOffloads::PACKET_TYPE;
-    let tx_offloads = TxOffloads::IP_CHECKSUM
-        | TxOffloads::TCP_CHECKSUM
-        | TxOffloads::UDP_CHECKSUM
-        | TxOffloads::SCTP_CHECKSUM
-        | TxOffloads::TCP_SEGMENTATION
-        | TxOffloads::VLAN_INSERT
-        | TxOffloads::MULTI_SEGMENT;
-    let wakes = hardware.device.interrupts().vectors(InterruptKind::MsiX) > 1;
-    Capabilities {
-        rx_queues: 128,
-        tx_queues: 128,
-        rx_descriptors: descriptors,
-        tx_descriptors: descriptors,
-        mtu: 68..=LARGEST - OVERHEAD,
-        rx_offloads,
-        tx_offloads,
-        rss: Some(rss::capabilities(hardware.family.table())),
-        extra_macs: MORE_ADDRESSES,
-        min_buffer: KIB,
-        iova: Some(hardware.device.dma().limits().mode),
-        rx_wake_up: wakes,
-        events: true,
-        flows: flows::capabilities(),
     }
 }
 
@@ -240,6 +100,8 @@ impl Driver for IxgbePort {
         self.rss = config.rss_asked().cloned();
         let strips = config.rx_offloads_asked().contains(RxOffloads::VLAN_STRIP);
         self.strip = if strips { VlanStrip::On } else { VlanStrip::Off };
+        let marks = config.rx_offloads_asked().contains(RxOffloads::MARK);
+        self.flows.configure(config.rx_queue_count(), marks);
         self.config = Some(config);
         Ok(())
     }
@@ -383,13 +245,16 @@ impl Driver for IxgbePort {
     }
 
     fn create_flow(&mut self, rule: &Rule) -> Result<FlowId, Error> {
-        let queues = self.config.as_ref().map_or(0, PortConfig::rx_queue_count);
-        let created = self.flows.create(&self.hardware.registers, rule, queues);
-        created.map_err(|what| self.refused(what))
+        match self.flows.create(&self.hardware.registers, rule) {
+            Ok(id) => Ok(id),
+            Err(No::Rule(what)) => Err(self.refused(what)),
+            Err(No::Card(trouble)) => Err(trouble.at(&self.info.name, "run a rule")),
+        }
     }
 
     fn destroy_flow(&mut self, id: FlowId) -> Result<(), Error> {
-        match self.flows.destroy(&self.hardware.registers, id) {
+        let destroyed = self.flows.destroy(&self.hardware.registers, id);
+        match self.at("end a rule", destroyed)? {
             true => Ok(()),
             false => Err(self.no_flow(id)),
         }
@@ -398,6 +263,14 @@ impl Driver for IxgbePort {
     /// The filters do not count.
     fn query_flow(&self, id: FlowId) -> Result<FlowCount, Error> {
         if self.flows.has(id) { Ok(FlowCount::default()) } else { Err(self.no_flow(id)) }
+    }
+
+    fn read_eeprom(&mut self, range: Range<usize>) -> Result<Vec<u8>, Error> {
+        self.eeprom_bytes(range)
+    }
+
+    fn registers(&mut self) -> Result<Vec<RegisterValue>, Error> {
+        self.every_register()
     }
 
     fn events(&self) -> Option<BorrowedFd<'_>> {

@@ -2,6 +2,7 @@
 
 mod meta;
 
+use crate::flows::Marks;
 use crate::interrupts::Bell;
 use crate::queue::{Descriptors, QueueControl};
 use linecard_eal::barrier;
@@ -31,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) room: u16,
     pub(crate) scatter: Scatter,
     pub(crate) meaning: Meaning,
+    /// If packets are to carry the marks of rules.
+    pub(crate) marks: Option<Arc<Marks>>,
     pub(crate) gate: Gate,
     pub(crate) counters: Arc<RxCounters>,
     pub(crate) bell: Option<Bell>,
@@ -316,6 +319,10 @@ impl RxQueue for Receive {
         };
         if self.free() >= BATCH || self.posted == self.next {
             self.fill();
+        }
+        if let Some(marks) = &self.parts.marks {
+            let before = burst.len() - got;
+            burst[before..].iter_mut().for_each(|packet| marks.put(packet));
         }
         if got > 0 {
             self.parts.counters.received(got, bytes);

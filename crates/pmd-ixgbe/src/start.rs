@@ -53,10 +53,10 @@ impl IxgbePort {
         let hardware = Arc::clone(&self.hardware);
         hardware.reset()?;
         hardware.device.config().enable_bus_master()?;
-        init::bring_up(&hardware, frame(self.mtu) as u32)?;
+        init::bring_up(&hardware, frame(self.mtu) as u32, self.flows.director.buffer())?;
         stats::map_queues(&hardware.registers);
         self.filters.apply(&hardware.registers);
-        self.flows.apply(&hardware.registers);
+        self.flows.apply(&hardware.registers)?;
         self.apply_rss();
         self.sums.clear(&hardware.registers);
         self.stats = QueueStats::new(config.rx_queue_count(), config.tx_queue_count());
@@ -141,6 +141,7 @@ impl IxgbePort {
             room: room as u16,
             scatter: if scatter { Scatter::Yes } else { Scatter::No },
             meaning: Meaning::new(offloads),
+            marks: self.flows.marks(),
             gate: plan.gate.clone(),
             counters: Arc::clone(&self.stats.rx[index as usize]),
             bell,

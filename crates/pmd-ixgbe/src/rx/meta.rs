@@ -11,7 +11,7 @@ pub(crate) struct Meaning {
     /// By [`type_index`].
     types: Box<[u32; 512]>,
     /// By [`flag_index`].
-    flags: Box<[Flags; 128]>,
+    flags: Box<[Flags; 256]>,
     is_wanted: bool,
 }
 
@@ -22,7 +22,7 @@ fn type_index(first: u64) -> usize {
     ((word & 0x7F) | (word >> 4 & 0x180)) as usize
 }
 
-/// L4 checked, IPv4 checked, L4 wrong, IPv4 wrong, tag, UDP, hash: 7 bits.
+/// L4 checked, IPv4 checked, L4 wrong, IPv4 wrong, tag, UDP, hash, flow director: 8 bits.
 #[inline(always)]
 fn flag_index(first: u64, status: u64) -> usize {
     let checked = status >> 5 & 0b11;
@@ -30,7 +30,8 @@ fn flag_index(first: u64, status: u64) -> usize {
     let tag = status << 1 & 0b1_0000;
     let udp = first >> receive::PACKET_TYPE.lsb & bits::UDP;
     let hash = u64::from(first & receive::RSS_TYPE.mask() != 0) << 6;
-    (checked | wrong | tag | udp | hash) as usize
+    let director = status << 5 & 0b1000_0000;
+    (checked | wrong | tag | udp | hash | director) as usize
 }
 
 impl Meaning {
@@ -38,7 +39,7 @@ impl Meaning {
     pub(crate) fn new(offloads: RxOffloads) -> Self {
         let mut types = Box::new([0; 512]);
         types.iter_mut().enumerate().for_each(|(index, entry)| *entry = packet_type(index).bits());
-        let mut flags = Box::new([Flags::empty(); 128]);
+        let mut flags = Box::new([Flags::empty(); 256]);
         flags.iter_mut().enumerate().for_each(|(index, entry)| *entry = told(index, offloads));
         let nothing = RxOffloads::SCATTER | RxOffloads::VLAN_FILTER;
         Meaning { types, flags, is_wanted: !nothing.contains(offloads) }
@@ -98,6 +99,10 @@ fn told(index: usize, offloads: RxOffloads) -> Flags {
     }
     flags.set(Flags::VLAN_STRIPPED, offloads.contains(RxOffloads::VLAN_STRIP) && has(4));
     flags.set(Flags::RSS_HASH, offloads.contains(RxOffloads::RSS_HASH) && has(6));
+    if offloads.contains(RxOffloads::MARK) && has(7) {
+        // The index of the filter is where the hash would be: `Marks::put` has the rest.
+        flags |= Flags::MARK | Flags::RSS_HASH;
+    }
     flags
 }
 

@@ -1,100 +1,20 @@
 //! What the card does for the CPU, one sentence a test, on two models joined by a cable.
 
 use crate::bed::Modelled;
+use crate::ends::*;
 use linecard_eal::event::{Epoll, Wake};
-use linecard_mbuf::{Burst, ChecksumStatus, L4Checksum, Mbuf, MbufPool, Segmentation, TxRequest};
+use linecard_mbuf::{ChecksumStatus, L4Checksum, Segmentation, TxRequest};
 use linecard_net::checksum::{Status, pseudo_sum, verify_ipv4, verify_l4};
-use linecard_net::header::TcpFlags;
 use linecard_net::packet_type::{L3, L4, PacketType};
 use linecard_net::rss::{RssKey, RssTypes, ToeplitzKey, rss_hash};
 use linecard_net::rule::{Action, EthItem, Ipv4Item, Item, Match, PortsItem, QueueIndex, Rule};
 use linecard_net::{FrameBuilder, MacAddr, parse};
 use linecard_pmd_core::{
-    Error, Event, LinkState, Port, PortConfig, Promiscuous, Queues, RssConfig, RxOffloads, Started,
-    TxOffloads, VlanFilter,
+    Error, Event, LinkState, Port, PortConfig, Promiscuous, RssConfig, RxOffloads, TxOffloads,
+    VlanFilter,
 };
 use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
-
-fn pool() -> MbufPool {
-    MbufPool::builder("packets").size(4095).build().expect("a pool")
-}
-
-struct End {
-    card: Modelled,
-    port: Port<Started>,
-    queues: Queues,
-}
-
-fn start(card: &Modelled, config: PortConfig) -> (Port<Started>, Queues) {
-    let port = IxgbePort::open(Box::new(card.clone()), IxgbeOptions::new()).expect("an 82599");
-    Port::open(port).configure(config).expect("it can").start().expect("it starts")
-}
-
-/// Two ports, a cable between them.
-fn ends(pool: &MbufPool, configure: impl Fn(PortConfig) -> PortConfig) -> [End; 2] {
-    Modelled::pair().map(|card| {
-        let (port, queues) = start(&card, configure(PortConfig::new(pool)));
-        End { card, port, queues }
-    })
-}
-
-fn packet(pool: &MbufPool, bytes: &[u8]) -> Mbuf {
-    let mut packet = pool.alloc().expect("a buffer");
-    packet.extend(pool, bytes).expect("buffers");
-    packet
-}
-
-impl End {
-    fn send(&mut self, packet: Mbuf) {
-        let mut burst = Burst::new();
-        burst.push(packet).expect("room");
-        assert_eq!(self.queues.tx[0].send(&mut burst), 1);
-    }
-
-    fn receive(&mut self) -> Vec<Mbuf> {
-        self.receive_on(0)
-    }
-
-    fn receive_on(&mut self, queue: usize) -> Vec<Mbuf> {
-        let mut burst = Burst::with_limit(64);
-        self.queues.rx[queue].receive(&mut burst);
-        burst.drain(64).collect()
-    }
-
-    fn errors(&self) -> (u64, u64) {
-        let stats = self.port.stats();
-        (stats.rx_errors, stats.tx_errors)
-    }
-}
-
-fn bytes(packet: &Mbuf) -> Vec<u8> {
-    let mut bytes = vec![0; packet.len()];
-    packet.copy_to(0, &mut bytes);
-    bytes
-}
-
-const ALL: MacAddr = MacAddr([0xFF; 6]);
-const HERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
-const FROM: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-const TO: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-
-fn udp(payload: &[u8]) -> Vec<u8> {
-    let frame = FrameBuilder::new(ALL, HERE).ipv4(FROM, TO).udp(7, 9).payload(payload);
-    frame.to_vec().expect("a frame")
-}
-
-fn tcp4(payload: &[u8]) -> Vec<u8> {
-    let frame = FrameBuilder::new(ALL, HERE).ipv4(FROM, TO).tcp(7, 9, TcpFlags::ACK);
-    frame.payload(payload).to_vec().expect("a frame")
-}
-
-fn tcp6(payload: &[u8]) -> Vec<u8> {
-    let at = |last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last);
-    let frame = FrameBuilder::new(ALL, HERE).ipv6(at(1), at(2)).tcp(7, 9, TcpFlags::ACK);
-    frame.payload(payload).to_vec().expect("a frame")
-}
 
 /// The frame with what transmit is to fill in: no IPv4 checksum, the pseudo-header's sum for the
 /// transport's.
@@ -412,13 +332,9 @@ fn the_cards_own_counters_agree() {
         left.send(packet(&pool, &udp(&[0; 100])));
     }
     assert_eq!(right.receive().len(), 10);
-    let named = |end: &End, name: &str| {
-        let all = end.port.extended_stats();
-        all.iter().find(|(other, _)| other == name).expect("a counter").1
-    };
-    assert_eq!(named(&right, "rx_mac_good_packets"), 10);
-    assert_eq!(named(&left, "tx_mac_good_packets"), 10);
-    assert_eq!(named(&right, "rx_broadcast_packets"), 10);
+    assert_eq!(right.named("rx_mac_good_packets"), 10);
+    assert_eq!(left.named("tx_mac_good_packets"), 10);
+    assert_eq!(right.named("rx_broadcast_packets"), 10);
 }
 
 #[test]

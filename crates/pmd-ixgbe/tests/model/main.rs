@@ -2,6 +2,8 @@
 
 mod bed;
 mod conformance;
+mod ends;
 mod faults;
 mod features;
 mod other_process;
+mod rules;
