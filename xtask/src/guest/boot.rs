@@ -118,9 +118,13 @@ impl Bench {
         Ok(launch)
     }
 
-    /// Gives QEMU the declared options.
-    pub(crate) fn options(&mut self, declaration: &Declaration, launch: &mut Launch) -> Result<()> {
-        for (option, value) in &declaration.options {
+    /// Gives QEMU declared options.
+    pub(crate) fn options(
+        &mut self,
+        options: &[(String, String)],
+        launch: &mut Launch,
+    ) -> Result<()> {
+        for (option, value) in options {
             let value = qemu::expand(value, self.run.path(), &mut self.near, launch)?;
             launch.command().arg(format!("-{option}")).arg(&value);
             match option.as_str() {
@@ -166,8 +170,15 @@ pub(crate) fn run(order: &Order<'_>, programs: &Programs, print: impl Fn(&str)) 
             .0
             .push(start(launch, &sender).with_context(|| format!("cannot start `{command}`"))?);
     }
+    // Killed when this returns, as is the guest.
+    let mut _peer = Children::default();
+    if let Some(peer) = &order.declaration.peer {
+        let mut launch = qemu::peer(order.kernel, &bench.root());
+        bench.options(&peer.options, &mut launch)?;
+        _peer.0.push(start(launch, &sender).context("cannot start the peer")?);
+    }
     let mut launch = qemu::machine(order.declaration, order.kernel, &bench.root());
-    bench.options(order.declaration, &mut launch)?;
+    bench.options(&order.declaration.options, &mut launch)?;
     let Channels { console, results, requests, monitor } = qemu::channels(&mut launch)?;
     let started = Instant::now();
     let mut guest = Children(vec![start(launch, &sender).context("cannot start QEMU")?]);

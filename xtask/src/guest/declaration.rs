@@ -67,6 +67,17 @@ pub(crate) struct Declaration {
     pub(crate) options: Vec<(String, String)>,
     /// Commands that run on the host beside the guest.
     pub(crate) helpers: Vec<String>,
+    /// A second guest beside it.
+    pub(crate) peer: Option<Peer>,
+}
+
+/// A second guest, of the same kernel and root: 256 MiB, a CPU, no IOMMU. It may reboot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// Options for QEMU, without their dash, and their values.
+    pub(crate) options: Vec<(String, String)>,
+    /// What it runs, for a shell.
+    pub(crate) script: Vec<String>,
 }
 
 /// A program of the workspace.
@@ -108,6 +119,7 @@ impl Default for Declaration {
             append: Vec::new(),
             options: Vec::new(),
             helpers: Vec::new(),
+            peer: None,
         }
     }
 }
@@ -132,36 +144,41 @@ impl Declaration {
         let head = text.lines().zip(1..).take_while(|(line, _)| line.starts_with("//!"));
         for (line, number) in head {
             let line = line.trim_start_matches("//!").trim();
-            let read = if let Some(entries) = line.strip_prefix("guest:") {
-                declaration.entries(entries)
-            } else if let Some(command) = line.strip_prefix("host:") {
-                declaration.helper(command)
-            } else {
-                Ok(())
-            };
-            read.with_context(|| format!("line {number}"))?;
+            declaration.line(line).with_context(|| format!("line {number}"))?;
         }
         declaration.check()?;
         Ok(declaration)
     }
 
-    /// `key=value` entries with a comma *and a blank* between them; values keep their commas.
-    fn entries(&mut self, entries: &str) -> Result<()> {
-        for entry in entries.split(", ") {
-            let (key, value) = entry.trim().split_once('=').with_context(|| {
-                format!(
-                    "`{}` is not KEY=VALUE (entries end with a comma and a blank)",
-                    entry.trim()
-                )
-            })?;
-            self.set(key.trim(), value.trim()).with_context(|| format!("`{}`", entry.trim()))?;
+    /// A line of the head: most are about something else.
+    fn line(&mut self, line: &str) -> Result<()> {
+        let Some((about, text)) = line.split_once(':') else { return Ok(()) };
+        let text = text.trim();
+        match about {
+            "guest" => entries(text, |key, value| self.set(key, value)),
+            "host" => self.helper(text),
+            "peer" => entries(text, |key, value| self.set_of_peer(key, value)),
+            "peer runs" => {
+                self.peer.get_or_insert_default().script.push(text.into());
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn helper(&mut self, command: &str) -> Result<()> {
-        ensure!(!command.trim().is_empty(), "`host:` without a command");
-        self.helpers.push(command.trim().into());
+        ensure!(!command.is_empty(), "`host:` without a command");
+        self.helpers.push(command.into());
+        Ok(())
+    }
+
+    fn set_of_peer(&mut self, key: &str, value: &str) -> Result<()> {
+        ensure!(
+            OPTIONS.contains(&key),
+            "no key `{key}` for a peer: it has QEMU's {}",
+            OPTIONS.join(", ")
+        );
+        self.peer.get_or_insert_default().options.push((key.into(), value.into()));
         Ok(())
     }
 
@@ -222,6 +239,17 @@ impl Declaration {
     }
 }
 
+/// `key=value` entries with a comma *and a blank* between them; values keep their commas.
+fn entries(text: &str, mut set: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
+    for entry in text.split(", ").map(str::trim) {
+        let (key, value) = entry.split_once('=').with_context(|| {
+            format!("`{entry}` is not KEY=VALUE (entries end with a comma and a blank)")
+        })?;
+        set(key.trim(), value.trim()).with_context(|| format!("`{entry}`"))?;
+    }
+    Ok(())
+}
+
 fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> Result<T> {
     let found = known.iter().find(|(name, _)| *name == value).map(|(_, value)| *value);
     let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
@@ -278,6 +306,17 @@ mod tests {
     fn what_cannot_be_is_refused() {
         assert!(error("//! guest: hugepages=400\n").contains("more than half"));
         assert!(error("//! guest: icount=on\n").contains("cpus=1"));
+    }
+
+    #[test]
+    fn a_peer_has_options_and_a_script() {
+        let head = "//! About: a thing.\n//! peer: netdev=hubport,id=n0,hubid=0\n\
+                    //! peer runs: ip link set eth0 up; sleep 1\n";
+        let parsed = Declaration::parse(head).unwrap();
+        let peer = parsed.peer.unwrap();
+        assert_eq!(peer.options, [("netdev".into(), "hubport,id=n0,hubid=0".into())]);
+        assert_eq!(peer.script, ["ip link set eth0 up; sleep 1"]);
+        assert!(error("//! peer: memory=9\n").contains("for a peer"));
     }
 
     #[test]

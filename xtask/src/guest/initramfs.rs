@@ -91,6 +91,9 @@ fn orders(declaration: &Declaration, task: &Task<'_>, archive: &mut Archive) -> 
         archive.file("test", 0o755, &read(program)?);
     }
     archive.file("etc/linecard/run", 0o644, run.as_bytes());
+    if let Some(peer) = &declaration.peer {
+        archive.file("etc/linecard/peer", 0o644, run_peer(&peer.script).as_bytes());
+    }
     Ok(())
 }
 
@@ -115,6 +118,14 @@ fn run_tests(names: &[String]) -> String {
          sleep 60\n\
          poweroff -f\n",
         names.join(" ")
+    )
+}
+
+/// It runs until it is killed from outside.
+fn run_peer(script: &[String]) -> String {
+    format!(
+        "exec </dev/null >/dev/ttyS0 2>&1\n{}\nwhile true; do sleep 60; done\n",
+        script.join("\n")
     )
 }
 

@@ -111,6 +111,18 @@ pub(crate) fn machine(declaration: &Declaration, kernel: &Kernel, root: &Path) -
     launch
 }
 
+/// The guest beside it: its console is what it says. It reboots when it is told to.
+pub(crate) fn peer(kernel: &Kernel, root: &Path) -> Launch {
+    let mut launch = Launch::new(PROGRAM);
+    launch.args(&["-nodefaults", "-display", "none", "-cpu", "max", "-accel", "tcg", "-smp", "1"]);
+    launch.args(&["-m", "256M", "-machine", "q35"]);
+    launch.args(&["-object", "memory-backend-memfd,id=m,size=256M,share=on"]);
+    launch.args(&["-numa", "node,memdev=m", "-serial", "stdio"]);
+    launch.command().arg("-kernel").arg(kernel.image()).arg("-initrd").arg(root);
+    launch.args(&["-append", &format!("{KERNEL} linecard=peer")]);
+    launch
+}
+
 fn accelerator(declaration: &Declaration) -> &'static str {
     let in_turn = declaration.clock == Clock::Instructions || declaration.has_proxy_device();
     if in_turn { "tcg,thread=single" } else { "tcg" }
