@@ -1,4 +1,4 @@
-//! virtio-net ports: the driver's side, over vhost-user.
+//! virtio-net ports: the driver's side, over vhost-user and over the kernel's vhost.
 //!
 //! * **Rings**: split and packed, in any order and in order, with mergeable buffers, indirect
 //!   descriptors and event indices, as negotiated; [`RingOptions`] insists or does without.
@@ -12,6 +12,7 @@
 //!   device asked for. A queue can be slept on (`RxQueue::arm`).
 //! * **A back-end that goes away** is waited for: the link goes down, and comes up again with the next
 //!   one; what it had not acknowledged is sent again.
+//! * **The kernel is a back-end too**: [`VirtioPort::kernel`] is `/dev/vhost-net` with a TAP behind it.
 //!
 //! # What a back-end is trusted with
 //!
@@ -53,9 +54,10 @@
 //! `ring` moves memory around very carefully: the four rings, and their shadows. `rx` and `tx` are
 //! the queues over them, `tables` headers and indirect tables, `latch` keeps control and data apart.
 //! `port` is what all ways to a device have in common, `transport` what they differ in; `negotiate`
-//! decides on features, `layout` on memory. `user` is vhost-user.
+//! decides on features, `layout` on memory. `user` is vhost-user, `kernel` `/dev/vhost-net` with a TAP.
 
 mod bell;
+mod kernel;
 mod latch;
 mod layout;
 mod negotiate;
@@ -69,8 +71,13 @@ mod transport;
 mod tx;
 mod user;
 
-pub use options::{Choice, RingOptions, Role, UserOptions};
+pub use options::{Choice, KernelOptions, RingOptions, Role, TapInterface, UserOptions};
 pub use port::VirtioPort;
 #[cfg(any(test, feature = "harness"))]
 #[doc(hidden)]
 pub use ring::harness;
+
+/// The README's example, to be tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -104,3 +104,86 @@ impl UserOptions {
         self
     }
 }
+
+/// What to do with a TAP's interface when its port starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TapInterface {
+    /// Bring it up.
+    #[default]
+    BringUp,
+    /// Leave it as it is; somebody else brings it up.
+    Leave,
+}
+
+/// How a vhost-kernel port is to be: the driver's side of `/dev/vhost-net`, with a TAP behind it.
+#[derive(Clone, Debug)]
+pub struct KernelOptions {
+    /// The port's name.
+    pub name: String,
+    /// The kernel's device: `/dev/vhost-net`.
+    pub device: PathBuf,
+    /// The interface's name, up to 15 bytes; `%d` in it stands for the first free number.
+    pub iface: String,
+    /// Whether to attach to an interface that is there already, made with `vnet_hdr multi_queue`.
+    pub attach: bool,
+    /// Queue pairs at most: a thread of the kernel and a queue of the TAP each.
+    pub queues: usize,
+    /// The interface's address; the kernel's random one by default.
+    pub mac: Option<MacAddr>,
+    /// Which rings. The kernel has split ones only.
+    pub rings: RingOptions,
+    /// What to do with the interface on start.
+    pub interface: TapInterface,
+}
+
+impl KernelOptions {
+    /// A new TAP of this name, behind one queue pair.
+    pub fn new(name: impl Into<String>, iface: impl Into<String>) -> Self {
+        KernelOptions {
+            name: name.into(),
+            device: "/dev/vhost-net".into(),
+            iface: iface.into(),
+            attach: false,
+            queues: 1,
+            mac: None,
+            rings: RingOptions::default(),
+            interface: TapInterface::default(),
+        }
+    }
+
+    /// Another device than `/dev/vhost-net`.
+    pub fn device(mut self, path: impl Into<PathBuf>) -> Self {
+        self.device = path.into();
+        self
+    }
+
+    /// Attaches to an interface that is there already.
+    pub fn attach(mut self) -> Self {
+        self.attach = true;
+        self
+    }
+
+    /// Queue pairs at most.
+    pub fn queues(mut self, pairs: usize) -> Self {
+        self.queues = pairs;
+        self
+    }
+
+    /// The interface's address.
+    pub fn mac(mut self, mac: MacAddr) -> Self {
+        self.mac = Some(mac);
+        self
+    }
+
+    /// Which rings.
+    pub fn rings(mut self, rings: RingOptions) -> Self {
+        self.rings = rings;
+        self
+    }
+
+    /// What to do with the interface on start.
+    pub fn interface(mut self, interface: TapInterface) -> Self {
+        self.interface = interface;
+        self
+    }
+}

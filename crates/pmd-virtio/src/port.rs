@@ -65,6 +65,7 @@ impl VirtioPort {
         let agreed = negotiate::ring_features(&name, rings, offered)?;
         let pairs = transport.max_pairs().min(queues).max(1);
         let mut capabilities = negotiate::capabilities(offered, agreed, pairs);
+        capabilities.events = transport.events().is_some();
         let config = transport.config();
         if let Some(config) = config.filter(|_| offered.contains(Features::MTU)) {
             capabilities.mtu = 68..=usize::from(config.mtu).clamp(68, 9700);
@@ -176,7 +177,8 @@ impl VirtioPort {
         }
         let regions = self.regions(config, rings)?;
         let mtu = config.mtu_asked().map(|mtu| mtu as u16);
-        Ok(Plan { features: self.features, regions, rings: plans, mtu })
+        let receiving = config.rx_queue_count();
+        Ok(Plan { features: self.features, regions, rings: plans, receiving, mtu })
     }
 
     fn unfinished(&self) -> Unfinished {

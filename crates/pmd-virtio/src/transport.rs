@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) features: Features,
     pub(crate) regions: Vec<Region>,
     pub(crate) rings: Vec<RingPlan>,
+    /// Queues that are received from: the first so many pairs.
+    pub(crate) receiving: usize,
     pub(crate) mtu: Option<u16>,
 }
 
@@ -75,7 +77,7 @@ pub(crate) trait Transport: Send {
     fn link(&mut self) -> Link;
     /// Tells the device of another MTU.
     fn set_mtu(&mut self, mtu: u16) -> Result<(), Error>;
-    /// A file that is readable when there are events.
+    /// A file that is readable when there are events; `None` if it tells of none.
     fn events(&self) -> Option<BorrowedFd<'_>>;
     /// What has happened.
     fn next_event(&mut self) -> Option<Event>;

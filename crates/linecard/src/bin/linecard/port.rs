@@ -13,7 +13,9 @@ use linecard::soft::{
     Frames, NullOptions, NullPort, Pace, PcapOptions, PcapPort, Repeat, RingOptions, RingPort,
 };
 use linecard::vhost::{Iommu, Mode, Shrinking, VhostOptions, VhostPort};
-use linecard::virtio::{Choice, RingOptions as VirtioRings, UserOptions, VirtioPort};
+use linecard::virtio::{
+    Choice, KernelOptions, RingOptions as VirtioRings, UserOptions, VirtioPort,
+};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -107,7 +109,9 @@ pub(crate) const KINDS: &[Kind] = &[
         name: "virtio-user",
         keys: &[
             ("name", "its name"),
-            ("path", "the vhost-user socket"),
+            ("path", "the vhost-user socket, or the kernel's device: /dev/vhost-net"),
+            ("iface", "with /dev/vhost-net: the name of the TAP behind it"),
+            ("attach", "1 to attach to a TAP that is there already"),
             ("server", "1 to make the socket and wait for a back-end; 0 to connect to one"),
             ("queues", "the most queue pairs it may have"),
             ("mac", "the port's address"),
@@ -117,7 +121,7 @@ pub(crate) const KINDS: &[Kind] = &[
             ("indirect", "packets of several parts through a table: 1, 0"),
             ("event_idx", "notifications by index: 1, 0"),
         ],
-        what: "the driver's side of a vhost-user socket",
+        what: "the driver's side of a vhost-user socket, or of the kernel's vhost with a TAP",
     },
 ];
 
@@ -420,6 +424,9 @@ fn open_virtio_user(spec: &Spec, name: &str) -> Result<VirtioPort, OpenError> {
     let path = spec
         .get("path")
         .ok_or_else(|| OpenError::from(format!("{name}: which socket? give it path=FILE")))?;
+    if path.starts_with("/dev/") || spec.get("iface").is_some() {
+        return open_vhost_kernel(spec, name, path);
+    }
     let mut options = UserOptions::new(name, path).rings(virtio_rings(spec)?);
     if choice(spec, "server")? == Choice::On {
         options = options.server();
@@ -431,4 +438,22 @@ fn open_virtio_user(spec: &Spec, name: &str) -> Result<VirtioPort, OpenError> {
         options = options.mac(mac);
     }
     Ok(VirtioPort::user(options)?)
+}
+
+/// The kernel's own device, with a TAP behind it.
+fn open_vhost_kernel(spec: &Spec, name: &str, path: &str) -> Result<VirtioPort, OpenError> {
+    let iface = spec.get("iface").ok_or_else(|| {
+        OpenError::from(format!("{name}: {path} wants a TAP behind it: give it iface=NAME"))
+    })?;
+    let mut options = KernelOptions::new(name, iface).device(path).rings(virtio_rings(spec)?);
+    if spec.flag("attach")? == Some(true) {
+        options = options.attach();
+    }
+    if let Some(queues) = spec.parse("queues", "a number of queue pairs")? {
+        options = options.queues(queues);
+    }
+    if let Some(mac) = spec.parse::<MacAddr>("mac", "an address such as 02:00:00:00:00:01")? {
+        options = options.mac(mac);
+    }
+    Ok(VirtioPort::kernel(options)?)
 }

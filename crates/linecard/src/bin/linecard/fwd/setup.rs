@@ -92,12 +92,15 @@ fn check_limits(options: &Options, info: &PortInfo) -> Result<(), Error> {
 /// What frames may have undone on their way: what every port can give so, and every port take.
 fn passed(options: &Options, ports: &[Port<Opened>]) -> (RxOffloads, TxOffloads) {
     let sums = TxOffloads::TCP_CHECKSUM | TxOffloads::UDP_CHECKSUM;
-    let cut = TxOffloads::TCP_SEGMENTATION | TxOffloads::UDP_SEGMENTATION;
-    let cut = cut | TxOffloads::IP_CHECKSUM | TxOffloads::MULTI_SEGMENT;
+    let cut = TxOffloads::TCP_SEGMENTATION | TxOffloads::IP_CHECKSUM | TxOffloads::MULTI_SEGMENT;
+    let udp = TxOffloads::UDP_SEGMENTATION;
     let every = |rx: RxOffloads, tx: TxOffloads| {
         let can = ports.iter().map(|port| &port.info().capabilities);
         can.into_iter().all(|can| can.rx_offloads.contains(rx) && can.tx_offloads.contains(tx))
     };
+    // A port that cannot send large UDP receives none either.
+    let some_udp = ports.iter().any(|port| port.info().capabilities.tx_offloads.contains(udp));
+    let cut = if some_udp { cut | udp } else { cut };
     let (checksum, large) = (RxOffloads::L4_CHECKSUM, RxOffloads::L4_CHECKSUM | RxOffloads::LRO);
     match options.offloads {
         Offloads::Pass if every(large | RxOffloads::SCATTER, sums | cut) => (large, sums | cut),
