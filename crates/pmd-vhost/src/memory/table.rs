@@ -3,7 +3,7 @@
 use super::mapping::{Mapping, Shrinking};
 use crate::request::Wrong;
 use linecard_virtqueue::vhost_user::message::Region as Place;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 /// The most regions: what `GET_MAX_MEM_SLOTS` answers.
@@ -13,6 +13,8 @@ pub(crate) const MOST_REGIONS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Region {
     place: Place,
+    /// Which file it is in: device and inode.
+    file: (u64, u64),
     mapping: Mapping,
 }
 
@@ -30,7 +32,11 @@ impl Region {
         }
         let mapping = Mapping::of(fd, place.mmap_offset, place.size, shrinking)
             .map_err(|why| Wrong::refused(format!("memory at {:#x}: {why}", place.guest_addr)))?;
-        Ok(Region { place, mapping })
+        Ok(Region { place, file: identity(fd)?, mapping })
+    }
+
+    fn is(&self, other: &Region) -> bool {
+        (self.place, self.file) == (other.place, other.file)
     }
 
     /// Where `at` bytes into the region is here, and how many bytes follow it.
@@ -41,10 +47,23 @@ impl Region {
     }
 }
 
+/// The device and the inode of a file.
+fn identity(fd: BorrowedFd<'_>) -> std::io::Result<(u64, u64)> {
+    // SAFETY: the structure is plain integers.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: it has room for what the kernel writes; the descriptor is open while borrowed.
+    match unsafe { libc::fstat(fd.as_raw_fd(), &raw mut stat) } {
+        0 => Ok((stat.st_dev, stat.st_ino)),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
 /// All regions of a guest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryTable {
     regions: Vec<Arc<Region>>,
+    /// How often each was added.
+    times: Vec<u32>,
 }
 
 impl MemoryTable {
@@ -55,8 +74,13 @@ impl MemoryTable {
         Ok(table)
     }
 
-    /// One more region.
+    /// One more region; or the same once more, as QEMU 7.2 says it for every queue pair. It goes
+    /// when it has been removed as often.
     pub(crate) fn add(&mut self, region: Region) -> Result<(), Wrong> {
+        if let Some(at) = self.regions.iter().position(|known| known.is(&region)) {
+            self.times[at] = self.times[at].saturating_add(1);
+            return Ok(());
+        }
         let new = region.place;
         if self.regions.len() == MOST_REGIONS {
             return Err(Wrong::refused(format!("more than {MOST_REGIONS} regions of memory")));
@@ -74,6 +98,7 @@ impl MemoryTable {
             return Err(Wrong::refused(format!("memory at {new:#x} overlaps that at {old:#x}")));
         }
         self.regions.push(Arc::new(region));
+        self.times.push(1);
         Ok(())
     }
 
@@ -87,7 +112,11 @@ impl MemoryTable {
         let at = self.regions.iter().position(same);
         let at =
             at.ok_or_else(|| Wrong::refused(format!("no memory at {:#x}", place.guest_addr)))?;
-        self.regions.remove(at);
+        self.times[at] -= 1;
+        if self.times[at] == 0 {
+            self.times.remove(at);
+            self.regions.remove(at);
+        }
         Ok(())
     }
 
@@ -166,6 +195,22 @@ mod tests {
         let fd = memfd(c"beyond", 4096).expect("memory");
         let place = Place { guest_addr: u64::MAX - 4094, size: 4096, user_addr: 0, mmap_offset: 0 };
         assert!(Region::map(place, fd.as_fd(), Shrinking::Accept).is_err());
+    }
+
+    #[test]
+    fn a_region_that_is_added_twice_is_one_and_goes_with_its_second_removal() {
+        let (fd, other) =
+            (memfd(c"one", 4096).expect("memory"), memfd(c"two", 4096).expect("memory"));
+        let place = Place { guest_addr: 4096, size: 4096, user_addr: 1 << 40, mmap_offset: 0 };
+        let map = |fd: &std::os::fd::OwnedFd| {
+            Region::map(place, fd.as_fd(), Shrinking::Refuse).expect("it is mapped")
+        };
+        let mut table = MemoryTable::new(vec![map(&fd), map(&fd)]).expect("the same");
+        assert_eq!(table.regions.len(), 1);
+        assert!(table.add(map(&other)).is_err(), "other memory in its place");
+        assert!(table.remove(&place).is_ok() && table.guest(4096, &mut 0).is_some());
+        assert!(table.remove(&place).is_ok() && table.guest(4096, &mut 0).is_none());
+        assert!(table.remove(&place).is_err());
     }
 
     #[test]

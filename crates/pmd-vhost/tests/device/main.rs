@@ -5,4 +5,5 @@ mod conformance;
 mod guest;
 mod hostile;
 mod protocol;
+mod refusals;
 mod traffic;
