@@ -56,6 +56,10 @@ pub struct UserOptions {
     pub mac: Option<MacAddr>,
     /// Which rings.
     pub rings: RingOptions,
+    /// Whether the back-end keeps track of what it has under way, in memory that outlives it, and goes on
+    /// in the rings as they are. By itself: no, since the port remembers all that was not acknowledged,
+    /// makes the rings anew, and needs no back-end's word for it.
+    pub inflight: Choice,
     /// How long the back-end may take to come when the port is opened, and to answer.
     pub patience: Duration,
 }
@@ -70,6 +74,7 @@ impl UserOptions {
             queues: 1,
             mac: None,
             rings: RingOptions::default(),
+            inflight: Choice::Auto,
             patience: Duration::from_secs(10),
         }
     }
@@ -95,6 +100,12 @@ impl UserOptions {
     /// The port's own address.
     pub fn mac(mut self, mac: MacAddr) -> Self {
         self.mac = Some(mac);
+        self
+    }
+
+    /// Whether the back-end keeps track of what it has under way.
+    pub fn inflight(mut self, inflight: Choice) -> Self {
+        self.inflight = inflight;
         self
     }
 

@@ -88,6 +88,10 @@ impl<R: RxRing> QueueControl for Latch<RxCore<R>> {
         Latch::pause(self);
     }
 
+    fn hand_over(&self) -> Option<u32> {
+        self.paused(RxCore::hand_over)
+    }
+
     fn restart(&self) {
         self.paused(RxCore::restart);
     }
@@ -108,6 +112,10 @@ impl<R: RxRing> QueueControl for Latch<RxCore<R>> {
 impl<R: TxRing> QueueControl for Latch<TxCore<R>> {
     fn pause(&self) {
         Latch::pause(self);
+    }
+
+    fn hand_over(&self) -> Option<u32> {
+        self.paused(TxCore::hand_over)
     }
 
     fn restart(&self) {

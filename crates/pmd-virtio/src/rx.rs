@@ -96,9 +96,8 @@ impl<R: RxRing> RxCore<R> {
         self.tell();
     }
 
-    /// Makes the ring as new and gives the device the same buffers again: it has been stopped. What it
-    /// had filled is kept to be received.
-    pub(crate) fn restart(&mut self) {
+    /// Takes what the device had filled, to be received later: it has been stopped.
+    fn settle(&mut self) {
         loop {
             let n = self.ring.take(&mut self.filled);
             self.late.extend_from_slice(&self.filled[..n]);
@@ -106,6 +105,22 @@ impl<R: RxRing> RxCore<R> {
                 break;
             }
         }
+        if self.late.is_empty() {
+            // The rest of it never comes.
+            self.partial = None;
+        }
+    }
+
+    /// Leaves the ring to another device as it is; says where that goes on, unless the ring is broken.
+    pub(crate) fn hand_over(&mut self) -> Option<u32> {
+        self.settle();
+        self.ring.lie().is_none().then(|| self.ring.base())
+    }
+
+    /// Makes the ring as new and gives the device the same buffers again: it has been stopped. What it
+    /// had filled is kept to be received.
+    pub(crate) fn restart(&mut self) {
+        self.settle();
         let objects = self.ring.recall();
         self.ring.reset();
         self.ring.quiet();

@@ -49,6 +49,8 @@ pub(crate) struct Plan {
 pub(crate) trait QueueControl: Send + Sync {
     /// Keeps the queue's thread out.
     fn pause(&self);
+    /// Leaves the ring to another device as it is, and says where that goes on; `None` if it is broken.
+    fn hand_over(&self) -> Option<u32>;
     /// Makes the ring as new; what the device had not done is done again.
     fn restart(&self);
     /// Lets the queue's thread in.

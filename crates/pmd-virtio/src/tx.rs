@@ -118,6 +118,12 @@ impl<R: TxRing> TxCore<R> {
         TxCore { ring, setup, reserve, tokens: [Token::dangling(); BURST], again: Vec::new() }
     }
 
+    /// Leaves the ring to another device as it is; says where that goes on, unless the ring is broken.
+    pub(crate) fn hand_over(&mut self) -> Option<u32> {
+        self.harvest();
+        self.ring.lie().is_none().then(|| self.ring.base())
+    }
+
     /// Makes the ring as new; packets that the device has not sent are sent again. The device has
     /// been stopped.
     pub(crate) fn restart(&mut self) {

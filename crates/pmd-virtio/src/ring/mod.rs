@@ -102,6 +102,9 @@ pub(crate) trait Ring: Send {
     fn accuse(&mut self, lie: Lie);
     /// Starts anew, with nothing in it: all was recalled, and no device looks.
     fn reset(&mut self);
+    /// Where a device goes on that finds the ring as it is, as vhost-user has it: all that an earlier one
+    /// had used has been taken.
+    fn base(&self) -> u32;
 }
 
 /// A ring of buffers to be filled: a descriptor each, all of one length.

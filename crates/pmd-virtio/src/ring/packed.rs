@@ -24,6 +24,11 @@ pub(crate) const fn rest(len: u32, id: u16, flags: u16) -> u64 {
     len as u64 | (id as u64) << 32 | (flags as u64) << 48
 }
 
+/// Where a device goes on: what it will use next is what it will look at next.
+pub(super) fn base(position: Position) -> u32 {
+    u32::from(position.word()) * 0x1_0001
+}
+
 /// The descriptors and the two event areas of a packed ring.
 pub(crate) struct PackedMemory {
     ring: Cells<PackedCell>,

@@ -1,7 +1,7 @@
 //! Receiving over a packed ring: a descriptor a buffer.
 
 use super::ids::Ids;
-use super::packed::{PackedMemory, rest};
+use super::packed::{PackedMemory, base, rest};
 use super::{Empty, Filled, Lie, Order, Ring, RxRing};
 use core::marker::PhantomData;
 use linecard_mempool::Object;
@@ -111,6 +111,10 @@ impl<O: Order> Ring for PackedRx<O> {
 
     fn lie(&self) -> Option<Lie> {
         self.lie
+    }
+
+    fn base(&self) -> u32 {
+        base(self.seen)
     }
 
     fn accuse(&mut self, lie: Lie) {

@@ -1,7 +1,7 @@
 //! Sending over a packed ring: chains of descriptors.
 
 use super::ids::Ids;
-use super::packed::{PackedMemory, rest};
+use super::packed::{PackedMemory, base, rest};
 use super::{Lie, Order, Part, Ring, Token, TxRing};
 use core::marker::PhantomData;
 use linecard_virtqueue::DescFlags;
@@ -143,6 +143,10 @@ impl<O: Order> Ring for PackedTx<O> {
 
     fn lie(&self) -> Option<Lie> {
         self.lie
+    }
+
+    fn base(&self) -> u32 {
+        base(self.seen)
     }
 
     fn accuse(&mut self, lie: Lie) {

@@ -146,6 +146,10 @@ impl<O: Order> Ring for SplitRx<O> {
         self.lie
     }
 
+    fn base(&self) -> u32 {
+        self.seen.into()
+    }
+
     fn accuse(&mut self, lie: Lie) {
         self.lied(lie);
     }

@@ -138,6 +138,10 @@ impl<O: Order> Ring for SplitTx<O> {
         self.lie
     }
 
+    fn base(&self) -> u32 {
+        self.seen.into()
+    }
+
     fn accuse(&mut self, lie: Lie) {
         self.lied(lie);
     }

@@ -1,10 +1,10 @@
 //! The way to a back-end that may come and go.
 
 use super::role;
-use super::session::{Session, SessionError};
+use super::session::{Area, Rings, Session, SessionError, first_base};
 use super::watch::Watch;
 use crate::bell::Bell;
-use crate::options::{Role, UserOptions};
+use crate::options::{Choice, Role, UserOptions};
 use crate::transport::{Plan, QueueControl, Transport};
 use linecard_eal::event::EventFd;
 use linecard_pmd_core::{Error, Event, Link};
@@ -34,6 +34,7 @@ pub(super) struct UserLink {
 pub(super) struct Shared {
     pub(super) name: String,
     pub(super) patience: Duration,
+    inflight: Choice,
     pub(super) socket: Socket,
     pub(super) state: Mutex<State>,
     /// Readable when there are events.
@@ -61,6 +62,37 @@ pub(super) struct State {
 pub(super) struct Run {
     plan: Plan,
     queues: Vec<Arc<dyn QueueControl>>,
+    /// What the back-end keeps of it, if it does.
+    area: Option<Area>,
+}
+
+impl Run {
+    /// Where each ring goes on as it is; `None` if that cannot be.
+    fn hand_over(&self) -> Option<Vec<u32>> {
+        let mut bases = vec![first_base(self.plan.features); self.plan.rings.len()];
+        for (i, queue) in self.queues.iter().enumerate() {
+            let receiving = self.plan.receiving;
+            let ring = if i < receiving { 2 * i } else { 2 * (i - receiving) + 1 };
+            bases[ring] = queue.hand_over()?;
+        }
+        Some(bases)
+    }
+
+    /// Has a back-end go on: in the rings as they are, if it can take them over, or in new ones.
+    fn go_on(&mut self, session: &mut Session) -> Result<(), SessionError> {
+        if let Some(area) = self.area.as_ref().filter(|_| session.tracks())
+            && let Some(bases) = self.hand_over()
+        {
+            session.start(&self.plan, Rings::Kept(area, &bases))?;
+        } else {
+            self.queues.iter().for_each(|queue| queue.restart());
+            self.area = session.start(&self.plan, Rings::New)?;
+        }
+        // What stands in the rings was told to the one before.
+        self.plan.rings.iter().for_each(|ring| drop(ring.kick.signal()));
+        self.queues.iter().for_each(|queue| queue.resume());
+        Ok(())
+    }
 }
 
 impl UserLink {
@@ -90,8 +122,9 @@ impl UserLink {
         let (told, closed) = (event()?, event()?);
         let state = State { session: None, run: None, events: VecDeque::new() };
         let (name, state) = (name.clone(), Mutex::new(state));
-        let shared = Arc::new(Shared { name, patience: *patience, socket, state, told, closed });
-        let session = Session::open(first, *patience).map_err(|e| shared.refused(&e))?;
+        let (patience, inflight) = (*patience, options.inflight);
+        let shared = Arc::new(Shared { name, patience, inflight, socket, state, told, closed });
+        let session = Session::open(first, patience, inflight).map_err(|e| shared.refused(&e))?;
         let (offered, pairs) = (session.offered, session.pairs);
         shared.lock().session = Some(session);
         let watch = Watch::start(&shared).map_err(|e| failed(e, ""))?;
@@ -133,17 +166,16 @@ impl Shared {
 
     /// A back-end has come: what the last one had not done is done again.
     pub(super) fn found(&self, socket: UnixStream) {
-        let Ok(mut session) = Session::open(socket, self.patience) else { return };
+        let session = Session::open(socket, self.patience, self.inflight);
+        let Ok(mut session) = session else { return };
         let mut state = self.lock();
-        if let Some(run) = &state.run {
-            run.queues.iter().for_each(|queue| queue.restart());
-            if let Err(error) = session.start(&run.plan) {
-                // Another kind of back-end, or one that went at once: the next one, then. Whether it
-                // can be stopped or not, it goes.
-                session.undo(&run.plan, &error);
-                return;
-            }
-            run.queues.iter().for_each(|queue| queue.resume());
+        if let Some(run) = &mut state.run
+            && let Err(error) = run.go_on(&mut session)
+        {
+            // Another kind of back-end, or one that went at once: the next one, then. Whether it
+            // can be stopped or not, it goes.
+            session.undo(&run.plan, &error);
+            return;
         }
         state.session = Some(session);
         self.tell(&mut state, Event::Link(Link::UP));
@@ -173,15 +205,18 @@ impl Transport for UserLink {
             let what = "the back-end is gone: start the port when it is back".into();
             return Err(Error::Refused { port: self.shared.name.clone(), what });
         };
-        if let Err(error) = session.start(&plan) {
-            // Some rings may run already, and their buffers go home next.
-            if !session.undo(&plan, &error) {
-                self.shared.lost(&mut state);
+        let area = match session.start(&plan, Rings::New) {
+            Ok(area) => area,
+            Err(error) => {
+                // Some rings may run already, and their buffers go home next.
+                if !session.undo(&plan, &error) {
+                    self.shared.lost(&mut state);
+                }
+                return Err(self.shared.refused(&error));
             }
-            return Err(self.shared.refused(&error));
-        }
+        };
         queues.iter().for_each(|queue| queue.resume());
-        state.run = Some(Run { plan, queues });
+        state.run = Some(Run { plan, queues, area });
         Ok(())
     }
 

@@ -1,15 +1,16 @@
 //! One connection with a back-end: requests, and answers within a bounded time.
 
+use crate::options::Choice;
 use crate::transport::{Plan, Region, RingPlan};
 use linecard_virtqueue::packed::Position;
 use linecard_virtqueue::vhost_user::message::{
-    self, Memory, SingleRegion, VRING_INDEX, VringAddr, VringState,
+    self, Inflight, Memory, SingleRegion, VRING_INDEX, VringAddr, VringState,
 };
 use linecard_virtqueue::vhost_user::{
     Connection, Message, MessageFlags, ProtocolFeatures, Request, WireError,
 };
 use linecard_virtqueue::{Features, Status};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -36,6 +37,9 @@ pub(super) enum SessionError {
         /// What the answer says it answers.
         got: u32,
     },
+    /// It cannot keep track of what is under way.
+    #[error("the back-end does not keep track of what it has under way (inflight=1): leave it out")]
+    Forgetful,
     /// The back-end says no.
     #[error("the back-end refused {0:?}: {1}")]
     Refused(Request, u64),
@@ -64,23 +68,53 @@ pub(super) struct Session {
     pub(super) pairs: usize,
 }
 
+/// Where a back-end keeps what it has under way. It alone looks inside.
+#[derive(Debug)]
+pub(super) struct Area {
+    place: Inflight,
+    file: OwnedFd,
+}
+
+/// How a back-end finds the rings.
+#[derive(Debug)]
+pub(super) enum Rings<'a> {
+    /// As new.
+    New,
+    /// As another back-end has left them, which kept this area: each has its own base.
+    Kept(&'a Area, &'a [u32]),
+}
+
 impl Session {
     /// Says hello over a connected socket.
-    pub(super) fn open(socket: UnixStream, patience: Duration) -> Result<Self, SessionError> {
+    pub(super) fn open(
+        socket: UnixStream,
+        patience: Duration,
+        inflight: Choice,
+    ) -> Result<Self, SessionError> {
         let connection = Connection::new(socket).map_err(|e| failed(Request::SetOwner, e))?;
         let (offered, protocol) = (Features::empty(), ProtocolFeatures::empty());
         let mut session = Session { connection, patience, offered, protocol, pairs: 1 };
         session.tell(Request::SetOwner, &[], &[])?;
         session.offered = Features::from_bits_truncate(session.ask(Request::GetFeatures)?);
         if session.offered.contains(Features::PROTOCOL_FEATURES) {
-            session.agree_on_protocol()?;
+            session.agree_on_protocol(inflight)?;
+        }
+        if inflight == Choice::On && !session.tracks() {
+            return Err(SessionError::Forgetful);
         }
         Ok(session)
     }
 
-    fn agree_on_protocol(&mut self) -> Result<(), SessionError> {
+    /// Whether it keeps track of what it has under way.
+    pub(super) fn tracks(&self) -> bool {
+        self.protocol.contains(ProtocolFeatures::INFLIGHT_SHMFD)
+    }
+
+    fn agree_on_protocol(&mut self, inflight: Choice) -> Result<(), SessionError> {
         let theirs = self.ask(Request::GetProtocolFeatures)?;
-        let agreed = ProtocolFeatures::from_bits_truncate(theirs) & WANTED;
+        let mut wanted = WANTED;
+        wanted.set(ProtocolFeatures::INFLIGHT_SHMFD, inflight == Choice::On);
+        let agreed = ProtocolFeatures::from_bits_truncate(theirs) & wanted;
         self.tell(Request::SetProtocolFeatures, agreed.bits().as_bytes(), &[])?;
         self.protocol = agreed;
         if agreed.contains(ProtocolFeatures::MQ) {
@@ -95,8 +129,12 @@ impl Session {
         &self.connection
     }
 
-    /// Tells the back-end everything, and lets it run.
-    pub(super) fn start(&mut self, plan: &Plan) -> Result<(), SessionError> {
+    /// Tells the back-end everything, and lets it run; gives the area of one that keeps a new one.
+    pub(super) fn start(
+        &mut self,
+        plan: &Plan,
+        rings: Rings<'_>,
+    ) -> Result<Option<Area>, SessionError> {
         let missing = plan.features - self.offered;
         if !missing.is_empty() {
             return Err(SessionError::Lacks(missing));
@@ -111,19 +149,53 @@ impl Session {
             self.set_mtu(mtu)?;
         }
         self.set_memory(&plan.regions)?;
-        for ring in &plan.rings {
-            self.set_ring(ring, plan.features)?;
+        let area = match rings {
+            Rings::New if self.tracks() => Some(self.new_area(plan)?),
+            _ => None,
+        };
+        let kept = match rings {
+            Rings::Kept(area, _) => Some(area),
+            Rings::New => area.as_ref(),
+        };
+        if let Some(area) = kept {
+            self.set_area(area)?;
+        }
+        for (i, ring) in plan.rings.iter().enumerate() {
+            let base = match rings {
+                Rings::Kept(_, bases) => bases[i],
+                Rings::New => first_base(plan.features),
+            };
+            self.set_ring(ring, base)?;
         }
         self.enable(plan, 1)?;
         let all = Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK;
-        self.status(all)
+        self.status(all)?;
+        Ok(area)
+    }
+
+    /// Asks for an area for the rings of a plan.
+    fn new_area(&mut self, plan: &Plan) -> Result<Area, SessionError> {
+        let asked = Request::GetInflightFd;
+        let queue_size = plan.rings.iter().map(|ring| ring.size).max().unwrap_or(0);
+        let num_queues = plan.rings.len() as u16;
+        let wish = Inflight { num_queues, queue_size, ..Inflight::default() };
+        self.send(asked, MessageFlags::empty(), wish.as_bytes(), &[])?;
+        let mut answer = self.answer(asked)?;
+        let place = answer.read().map_err(|error| failed(asked, error))?;
+        // Without a descriptor it has none, whatever it offered.
+        let file = answer.fds.pop().ok_or(SessionError::Forgetful)?;
+        Ok(Area { place, file })
+    }
+
+    fn set_area(&mut self, area: &Area) -> Result<(), SessionError> {
+        self.tell(Request::SetInflightFd, area.place.as_bytes(), &[area.file.as_fd()])
     }
 
     /// After a start that failed: whether the back-end is sure not to look at memory.
     pub(super) fn undo(&mut self, plan: &Plan, why: &SessionError) -> bool {
         match why {
             // Found out before any ring was described.
-            SessionError::Lacks(_) | SessionError::Regions { .. } => true,
+            SessionError::Lacks(_) | SessionError::Regions { .. } | SessionError::Forgetful => true,
             // It follows the conversation: rings that it has begun with can be stopped.
             SessionError::Refused(..) => self.stop(plan).is_ok(),
             // An answer may still come, to be taken for that to another request.
@@ -183,12 +255,8 @@ impl Session {
         Ok(())
     }
 
-    fn set_ring(&mut self, ring: &RingPlan, features: Features) -> Result<(), SessionError> {
+    fn set_ring(&mut self, ring: &RingPlan, base: u32) -> Result<(), SessionError> {
         let index = u32::from(ring.index);
-        let base = match features.contains(Features::RING_PACKED) {
-            true => u32::from(Position::START.word()) * 0x1_0001,
-            false => 0,
-        };
         let number = u64::from(ring.index) & VRING_INDEX;
         let addresses = VringAddr {
             index,
@@ -278,6 +346,14 @@ impl Session {
 
 fn failed(request: Request, error: WireError) -> SessionError {
     SessionError::Wire(request, error)
+}
+
+/// Where a device begins in a ring that is new.
+pub(super) fn first_base(features: Features) -> u32 {
+    match features.contains(Features::RING_PACKED) {
+        true => u32::from(Position::START.word()) * 0x1_0001,
+        false => 0,
+    }
 }
 
 /// A region as the back-end is told: the driver's addresses are this process's own.

@@ -12,7 +12,7 @@ pub(crate) struct Bench {
     pub(crate) pool: MbufPool,
     pub(crate) port: Port<Started>,
     pub(crate) queues: Queues,
-    _dir: TempDir,
+    pub(crate) _dir: TempDir,
 }
 
 /// A port of these rings, started, with the device behind it.

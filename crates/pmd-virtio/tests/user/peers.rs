@@ -1,9 +1,9 @@
 //! Back-ends that are not there, are not what they should be, or go and come.
 
 use crate::device::{Device, Whim, everything};
-use crate::frames::{bench, bytes, frame, kinds};
+use crate::frames::{Bench, bench, bytes, frame, kinds};
 use linecard_mbuf::MbufPool;
-use linecard_pmd_core::{Error, Event, LinkState, Port, PortConfig};
+use linecard_pmd_core::{Configured, Error, Event, LinkState, Port, PortConfig};
 use linecard_pmd_virtio::{Choice, RingOptions, UserOptions, VirtioPort};
 use linecard_virtqueue::Features;
 use std::io::Write;
@@ -117,6 +117,137 @@ fn a_back_end_that_goes_and_comes_back_goes_on() {
         }
         bench.end();
     }
+}
+
+/// Waits for the link to change.
+fn await_link(port: &mut Port<linecard_pmd_core::Started>, state: LinkState) {
+    match event(port) {
+        Event::Link(link) => assert_eq!(link.state, state),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_back_end_that_keeps_track_goes_on_in_the_rings_as_they_are() {
+    for rings in kinds() {
+        let dir = TempDir::new().expect("a folder");
+        let path = dir.path().join("s");
+        let device = Device::listen(&path, everything());
+        device.track();
+        let pool = MbufPool::builder("p").size(2047).cache(0).build().expect("a pool");
+        let options = UserOptions::new("v", &path).rings(rings).inflight(Choice::On);
+        let port = Port::open(VirtioPort::user(options).expect("a port"));
+        let config = PortConfig::new(&pool).rx_descriptors(64).tx_descriptors(64);
+        let (port, queues) = port.configure(config).expect("it can").start().expect("it starts");
+        let mut bench = Bench { device, pool, port, queues, _dir: dir };
+        for number in 0..3 {
+            for i in 0..30 {
+                let packet = frame(&bench.pool, number + i, 100);
+                let expected = bytes(&packet);
+                assert_eq!(bytes(&bench.round(packet)), expected);
+            }
+            bench.device.hang_up();
+            await_link(&mut bench.port, LinkState::Down);
+            await_link(&mut bench.port, LinkState::Up);
+        }
+        let starts = bench.device.starts();
+        let area = starts[0].0.expect("it got its area");
+        assert!(starts.iter().all(|(its, _)| *its == Some(area)), "{starts:?}");
+        let number = |sent: u32| match rings.packed {
+            // Both positions, each with its wrap counter; 64 descriptors a round.
+            Choice::On => {
+                let wrap = u32::from((sent / 64).is_multiple_of(2)) << 15;
+                (wrap | (sent % 64)) * 0x1_0001
+            }
+            _ => sent,
+        };
+        let bases: Vec<u32> = starts.iter().map(|(_, base)| *base).collect();
+        assert_eq!(bases, [0, 30, 60, 90].map(number), "{rings:?}");
+        bench.end();
+    }
+}
+
+#[test]
+fn a_back_end_that_cannot_keep_track_is_refused_if_that_is_insisted_on() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let _device = Device::listen(&path, everything());
+    let error = refusal(UserOptions::new("v", &path).inflight(Choice::On));
+    assert!(error.contains("inflight=1"), "{error}");
+}
+
+/// A port that sends from `n` pools, besides the one that it receives into.
+fn many_pools(path: &std::path::Path, n: usize) -> (Vec<MbufPool>, Port<Configured>) {
+    let make = |i| MbufPool::builder(format!("p{i}")).size(255).cache(0).build().expect("a pool");
+    let pools: Vec<_> = (0..=n).map(make).collect();
+    let port = Port::open(VirtioPort::user(UserOptions::new("v", path)).expect("a port"));
+    let config = PortConfig::new(&pools[0]).rx_descriptors(64).tx_descriptors(64);
+    let port = port.configure(config.tx_pools(&pools[1..])).expect("it can");
+    (pools, port)
+}
+
+#[test]
+fn more_memory_than_the_table_holds_is_told_region_by_region() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let device = Device::listen(&path, everything());
+    let (mut pools, port) = many_pools(&path, 12);
+    let (port, queues) = port.start().expect("it starts");
+    let pool = pools.remove(0);
+    let mut bench = Bench { device, pool, port, queues, _dir: dir };
+    for (i, pool) in pools.iter().enumerate() {
+        let packet = frame(pool, i, 100);
+        let expected = bytes(&packet);
+        assert_eq!(bytes(&bench.round(packet)), expected, "pool {i}");
+    }
+    bench.end();
+    assert!(pools.iter().all(|pool| pool.in_use() == 0));
+}
+
+#[test]
+fn more_memory_than_a_back_end_takes_is_refused_with_the_number() {
+    for (slots, most) in [(0, "8"), (9, "9")] {
+        let dir = TempDir::new().expect("a folder");
+        let path = dir.path().join("s");
+        let device = Device::listen(&path, everything());
+        device.take_regions(slots);
+        let (pools, port) = many_pools(&path, 12);
+        let refused = port.start().expect_err("too many").error.to_string();
+        assert!(refused.contains(&format!("takes {most}: use fewer pools")), "{refused}");
+        assert!(pools.iter().all(|pool| pool.in_use() == 0));
+    }
+}
+
+#[test]
+fn a_peer_of_another_version_and_one_that_hangs_up_in_the_middle_are_told_apart() {
+    // The head of an answer to GET_FEATURES: request, flags, size; and a part of its body.
+    let head = |flags: u32| [1, flags, 8].map(u32::to_ne_bytes).concat();
+    let cut = [head(5), vec![0; 3]].concat();
+    for (says, complaint) in [(head(6), "not vhost-user version 1"), (cut, "closed the connection")]
+    {
+        let dir = TempDir::new().expect("a folder");
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let peer = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a driver");
+            socket.write_all(&says).expect("written");
+            socket.shutdown(std::net::Shutdown::Write).expect("it can");
+            // What the driver says is heard to the end.
+            let _ = std::io::Read::read_to_end(&mut socket, &mut Vec::new());
+        });
+        let error = refusal(UserOptions::new("v", &path));
+        assert!(error.contains(complaint), "{error}");
+        peer.join().expect("it ends");
+    }
+}
+
+#[test]
+fn a_back_end_without_what_virtio_1_has_is_refused() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let _device = Device::listen(&path, Features::MRG_RXBUF | Features::PROTOCOL_FEATURES);
+    let error = refusal(UserOptions::new("v", &path));
+    assert!(error.contains("older than virtio 1"), "{error}");
 }
 
 #[test]

@@ -120,6 +120,7 @@ pub(crate) const KINDS: &[Kind] = &[
             ("in_order", "buffers used in order: 1, 0"),
             ("indirect", "packets of several parts through a table: 1, 0"),
             ("event_idx", "notifications by index: 1, 0"),
+            ("inflight", "1 to have the back-end keep track of what it has under way"),
         ],
         what: "the driver's side of a vhost-user socket, or of the kernel's vhost with a TAP",
     },
@@ -428,6 +429,7 @@ fn open_virtio_user(spec: &Spec, name: &str) -> Result<VirtioPort, OpenError> {
         return open_vhost_kernel(spec, name, path);
     }
     let mut options = UserOptions::new(name, path).rings(virtio_rings(spec)?);
+    options = options.inflight(choice(spec, "inflight")?);
     if choice(spec, "server")? == Choice::On {
         options = options.server();
     }

@@ -6,7 +6,7 @@ mod ring;
 
 use linecard_virtqueue::packed::Position;
 use linecard_virtqueue::vhost_user::message::{
-    Memory, Region, SingleRegion, VringAddr, VringState,
+    Inflight, Memory, Region, SingleRegion, VringAddr, VringState,
 };
 use linecard_virtqueue::vhost_user::{
     Connection, Message, MessageFlags, ProtocolFeatures, Request,
@@ -16,6 +16,7 @@ use memory::GuestMemory;
 use ring::{Chain, Packed, Split, Virtqueue};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -56,6 +57,12 @@ struct Orders {
     whim: Mutex<Option<Whim>>,
     /// Rings that run.
     running: AtomicUsize,
+    /// Whether it keeps track of what it has under way.
+    tracks: AtomicBool,
+    /// Memory regions that it takes one by one, if it does.
+    slots: AtomicUsize,
+    /// What it was told of the area for that, and the base of the first transmit ring, at each start.
+    starts: Mutex<Vec<(Option<u64>, u32)>>,
 }
 
 /// What the device does, once, when it is asked to enable the second ring.
@@ -86,6 +93,7 @@ impl Device {
         offered: Features,
     ) -> Device {
         let orders = Arc::new(Orders::default());
+        orders.slots.store(32, Ordering::SeqCst);
         let theirs = Arc::clone(&orders);
         let thread = std::thread::spawn(move || {
             while !theirs.stop.load(Ordering::SeqCst) {
@@ -101,6 +109,21 @@ impl Device {
     /// Has a whim, once.
     pub(crate) fn have(&self, whim: Whim) {
         *self.orders.whim.lock().expect("no panic") = Some(whim);
+    }
+
+    /// Offers to keep track of what it has under way.
+    pub(crate) fn track(&self) {
+        self.orders.tracks.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes as many memory regions one by one; none: all in one table, or not at all.
+    pub(crate) fn take_regions(&self, slots: usize) {
+        self.orders.slots.store(slots, Ordering::SeqCst);
+    }
+
+    /// At each start: the inode of the area it was given back, and where the first transmit ring begins.
+    pub(crate) fn starts(&self) -> Vec<(Option<u64>, u32)> {
+        self.orders.starts.lock().expect("no panic").clone()
     }
 
     /// How many rings it runs.
@@ -142,6 +165,8 @@ struct Session {
     memory: GuestMemory,
     queues: Vec<Queue>,
     waiting: Vec<VecDeque<Vec<u8>>>,
+    /// The inode of the area of what is under way.
+    area: Option<u64>,
 }
 
 fn serve(socket: UnixStream, offered: Features, orders: &Orders) {
@@ -149,7 +174,8 @@ fn serve(socket: UnixStream, offered: Features, orders: &Orders) {
     let queues = (0..16).map(|_| Queue::default()).collect();
     let waiting = (0..8).map(|_| VecDeque::new()).collect();
     let (features, memory) = (Features::empty(), GuestMemory::default());
-    let mut session = Session { connection, offered, features, memory, queues, waiting };
+    let area = None;
+    let mut session = Session { connection, offered, features, memory, queues, waiting, area };
     while !orders.stop.load(Ordering::SeqCst) && !orders.hang_up.swap(false, Ordering::SeqCst) {
         match session.connection.receive(Duration::ZERO) {
             Ok(Some(message)) => session.answer(message, orders),
@@ -170,15 +196,9 @@ impl Session {
         let state = || message.read::<VringState>().expect("a state");
         let reply = match request {
             Request::GetFeatures => Some(self.offered.bits()),
-            Request::GetProtocolFeatures => Some(
-                (ProtocolFeatures::MQ
-                    | ProtocolFeatures::REPLY_ACK
-                    | ProtocolFeatures::CONFIGURE_MEM_SLOTS
-                    | ProtocolFeatures::STATUS)
-                    .bits(),
-            ),
+            Request::GetProtocolFeatures => Some(protocol(orders).bits()),
             Request::GetQueueNum => Some(8),
-            Request::GetMaxMemSlots => Some(32),
+            Request::GetMaxMemSlots => Some(orders.slots.load(Ordering::SeqCst) as u64),
             Request::GetVringBase => {
                 let index = state().index;
                 let queue = &mut self.queues[index as usize];
@@ -213,8 +233,20 @@ impl Session {
                 let state = VringState::read_from_bytes(&message.body).expect("a state");
                 self.queues[state.index as usize].size = state.num as u16;
             }
+            Request::GetInflightFd => {
+                let area = Inflight::read_from_bytes(&message.body).expect("an area");
+                self.give_area(area);
+                return;
+            }
+            Request::SetInflightFd => {
+                let file = std::fs::File::from(fds.remove(0));
+                self.area = Some(file.metadata().expect("it is there").ino());
+            }
             Request::SetVringBase => {
                 let state = VringState::read_from_bytes(&message.body).expect("a state");
+                if state.index == 1 {
+                    orders.starts.lock().expect("no panic").push((self.area, state.num));
+                }
                 self.queues[state.index as usize].base = state.num;
             }
             Request::SetVringAddr => {
@@ -245,6 +277,16 @@ impl Session {
         } else if let Some(value) = reply.or(wants_ack.then_some(code)) {
             let _ = self.connection.send(head, &[value.as_bytes()], &[], long);
         }
+    }
+
+    /// Gives memory for what is under way, of which this device needs none: it goes in order.
+    fn give_area(&self, asked: Inflight) {
+        let file = tempfile::tempfile().expect("a file");
+        let area = Inflight { mmap_size: 4096, ..asked };
+        file.set_len(area.mmap_size).expect("room");
+        let head = (Request::GetInflightFd as u32, MessageFlags::REPLY);
+        let long = Duration::from_secs(10);
+        let _ = self.connection.send(head, &[area.as_bytes()], &[file.as_fd()], long);
     }
 
     fn enable(&mut self, index: usize, on: bool) {
@@ -334,6 +376,15 @@ impl Session {
         signal(queue.call.as_ref(), ring.wants_call());
         true
     }
+}
+
+fn protocol(orders: &Orders) -> ProtocolFeatures {
+    let mut protocol =
+        ProtocolFeatures::MQ | ProtocolFeatures::REPLY_ACK | ProtocolFeatures::STATUS;
+    let slots = orders.slots.load(Ordering::SeqCst) > 0;
+    protocol.set(ProtocolFeatures::CONFIGURE_MEM_SLOTS, slots);
+    protocol.set(ProtocolFeatures::INFLIGHT_SHMFD, orders.tracks.load(Ordering::SeqCst));
+    protocol
 }
 
 fn signal(call: Option<&OwnedFd>, wanted: bool) {
