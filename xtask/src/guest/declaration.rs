@@ -71,7 +71,7 @@ pub(crate) struct Declaration {
     pub(crate) peer: Option<Peer>,
 }
 
-/// A second guest, of the same kernel and root: 256 MiB, a CPU, no IOMMU. It may reboot.
+/// A second guest, of the same kernel and root: 256 MiB, two CPUs, no IOMMU. It may reboot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// Options for QEMU, without their dash, and their values.

@@ -114,7 +114,7 @@ pub(crate) fn machine(declaration: &Declaration, kernel: &Kernel, root: &Path) -
 /// The guest beside it: its console is what it says. It reboots when it is told to.
 pub(crate) fn peer(kernel: &Kernel, root: &Path) -> Launch {
     let mut launch = Launch::new(PROGRAM);
-    launch.args(&["-nodefaults", "-display", "none", "-cpu", "max", "-accel", "tcg", "-smp", "1"]);
+    launch.args(&["-nodefaults", "-display", "none", "-cpu", "max", "-accel", "tcg", "-smp", "2"]);
     launch.args(&["-m", "256M", "-machine", "q35"]);
     launch.args(&["-object", "memory-backend-memfd,id=m,size=256M,share=on"]);
     launch.args(&["-numa", "node,memdev=m", "-serial", "stdio"]);

@@ -35,6 +35,9 @@ impl End {
 
     /// Moves an interface of this name, which has just been made, into the namespace.
     pub(crate) fn adopt(&self, address: &str) {
+        // The kernel shows an interface in /sys before it finds it by its name.
+        let there = || Program::new("ip").args(["link", "show", &self.name]).finish().unwrap();
+        eventually("the interface is there", || there().status.success());
         let words = format!("link set {} netns {}", self.name, self.netns.name());
         Program::new("ip").words(&words).run().unwrap();
         self.netns.address(&self.name, address).unwrap();
