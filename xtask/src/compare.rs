@@ -50,7 +50,8 @@ enum Area {
     Afpacket,
     /// TAP ports beside `net_tap`
     Tap,
-    /// Classification: exact match, longest prefix, wildcard (`--case exact`, `lpm` or `acl` for one)
+    /// Classification: exact match, longest prefix, wildcard, meters, heavy flows (`--case exact`, `lpm`, `acl`,
+    /// `meter` or `heavy` for one)
     Classify,
     /// virtio-user to vhost-user and back, over every kind of ring
     Virtio,

@@ -31,14 +31,18 @@
 //! | [`lpm`] | route tables of IPv4 and IPv6 |
 //! | [`acl`] | wildcard rules over a flow key |
 //! | [`rules`] | `linecard-net`'s rules to verdicts, with counters |
+//! | [`meter`] | token buckets that colour packets: RFC 2697, 2698, 4115 |
+//! | [`heavy`] | the flows with most packets or bytes, in fixed memory |
 //! | [`hash`] | CRC32c, Toeplitz, and which port leads to which queue |
 //! | [`quiesce`], [`memory`], [`simd`] | what they are made of |
 
 pub mod acl;
 pub mod exact;
 pub mod hash;
+pub mod heavy;
 pub mod lpm;
 pub mod memory;
+pub mod meter;
 pub mod quiesce;
 pub mod rules;
 pub mod simd;

@@ -6,6 +6,7 @@
 mod acl;
 mod exact;
 mod lpm;
+mod meter;
 
 use super::Contest;
 use anyhow::Result;
@@ -16,8 +17,13 @@ type Contests = Vec<Box<dyn Contest>>;
 type Make = fn(Option<f64>, &str) -> Result<Contests>;
 
 /// How the names of a structure's cases begin, and its contests.
-const STRUCTURES: &[(&str, Make)] =
-    &[("acl", acl::contests), ("exact", exact::contests), ("lpm", lpm::contests)];
+const STRUCTURES: &[(&str, Make)] = &[
+    ("acl", acl::contests),
+    ("exact", exact::contests),
+    ("lpm", lpm::contests),
+    ("meter", meter::contests),
+    ("heavy", meter::heavy_contests),
+];
 
 /// The contests of all structures that `case` may name cases of.
 pub(super) fn contests(seconds: Option<f64>, case: &str) -> Result<Contests> {
