@@ -38,6 +38,7 @@
 
 pub mod acl;
 pub mod exact;
+mod grace;
 pub mod hash;
 pub mod heavy;
 pub mod lpm;

@@ -2,6 +2,7 @@
 
 use super::key::{Key, LANES, Packed};
 use super::rule::{Categories, Compiled, Lanes, Rank, RuleId};
+use crate::sync::Watch;
 use std::{iter, ptr};
 
 /// Spans of ports and protocol of [`LANES`] rules, or rather one end of them: a cache line.
@@ -39,11 +40,13 @@ pub(super) struct Block<K: Key> {
     pub(super) next: Option<Box<Block<K>>>,
     /// The rules in full, if comparing lanes lets more through.
     pub(super) full: Option<Box<[Compiled<K>]>>,
+    pub(super) watch: Watch,
 }
 
 impl<K: Key> Drop for Block<K> {
     /// One after the other: a long chain must not need a long stack.
     fn drop(&mut self) {
+        self.watch.end();
         let mut next = self.next.take();
         while let Some(mut block) = next {
             next = block.next.take();
@@ -57,7 +60,17 @@ impl<K: Key> Block<K> {
         let hi = Limits { sport: [0; _], dport: [0; _], proto: [0; _], id: [u16::MAX; _] };
         let (priority, categories) = ([u32::MAX; _], [0; _]);
         let (value, mask) = (K::EMPTY, K::EMPTY);
-        Self { value, mask, lo, hi, priority, categories, next: None, full: None }
+        Self {
+            value,
+            mask,
+            lo,
+            hi,
+            priority,
+            categories,
+            next: None,
+            full: None,
+            watch: Watch::NONE,
+        }
     };
 
     /// Bytes of a block.
@@ -74,7 +87,7 @@ impl<K: Key> Block<K> {
 
     fn of(rules: &[&Compiled<K>], next: Option<Box<Self>>) -> Box<Self> {
         let mut block = Box::new(Self::EMPTY);
-        block.next = next;
+        (block.next, block.watch) = (next, Watch::begin());
         for (lane, rule) in rules.iter().enumerate() {
             block.set(lane, rule);
         }

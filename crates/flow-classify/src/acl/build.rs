@@ -6,6 +6,7 @@ use super::cube::Cube;
 use super::key::{Key, LANES, Packed};
 use super::node::{Bits, Cell, Link, Node};
 use super::rule::{Compiled, RuleId};
+use crate::sync::Watch;
 use std::collections::HashMap;
 use std::iter;
 
@@ -62,7 +63,12 @@ impl Builder {
             let link = self.tree(&rules, cube, depth + 1);
             cells.into_iter().for_each(|number| links[number] = link);
         }
-        Box::new(Node { bits, cells: links.into_iter().map(Cell::new).collect(), cube })
+        Box::new(Node {
+            bits,
+            cells: links.into_iter().map(Cell::new).collect(),
+            cube,
+            watch: Watch::begin(),
+        })
     }
 }
 

@@ -3,8 +3,8 @@
 use super::forest::Forest;
 use super::key::Key;
 use super::node::Link;
-use crossbeam_epoch::Guard;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use crate::grace::{Grace, Guard, pin};
+use std::collections::VecDeque;
 
 /// Something that readers may still be looking at.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) enum Garbage<K: Key> {
     Forest(Box<Forest<K>>),
 }
 
-/// What waits for its owner, with its size in bytes.
+/// What waits, with its size in bytes.
 #[derive(Debug)]
 struct Waiting<K: Key> {
     garbage: Garbage<K>,
@@ -25,26 +25,24 @@ struct Waiting<K: Key> {
 impl<K: Key> Drop for Waiting<K> {
     fn drop(&mut self) {
         if let Garbage::Link(link) = self.garbage {
-            // SAFETY: no cell leads there since `Graveyard::bury`, whose guard has waited for the
-            // readers that were there then; it was buried once, and is dropped once.
+            // SAFETY: no cell leads there since `Graveyard::bury`, whose grace period is over; it was
+            // buried once, and is dropped once.
             unsafe { link.free() };
         }
     }
 }
 
-/// Hands garbage back to the writer once readers are done with it, so that no reader ever frees.
+/// What was replaced, the first first.
 #[derive(Debug)]
 pub(super) struct Graveyard<K: Key> {
-    done: Receiver<Waiting<K>>,
-    sender: Sender<Waiting<K>>,
+    waiting: VecDeque<(Grace, Waiting<K>)>,
     /// Bytes that are not freed yet.
     bytes: usize,
 }
 
 impl<K: Key> Default for Graveyard<K> {
     fn default() -> Self {
-        let (sender, done) = channel();
-        Self { done, sender, bytes: 0 }
+        Self { waiting: VecDeque::new(), bytes: 0 }
     }
 }
 
@@ -60,20 +58,27 @@ impl<K: Key> Graveyard<K> {
             Garbage::Forest(forest) => forest.bytes(),
         };
         self.bytes += bytes;
-        let (sender, waiting) = (self.sender.clone(), Waiting { garbage, bytes });
-        // If the writer is gone, what cannot be sent is freed here.
-        // SAFETY: keys are `'static`, and so is all that is captured; it is `Send`.
-        unsafe { guard.defer_unchecked(move || drop(sender.send(waiting))) };
+        self.waiting.push_back((Grace::begin(guard), Waiting { garbage, bytes }));
     }
 
     /// Frees what readers are done with. Bytes that still wait.
     pub(super) fn collect(&mut self) -> usize {
-        let done = self.done.try_iter().map(|waiting| waiting.bytes);
-        self.bytes -= done.sum::<usize>();
+        while let Some((_, done)) = self.waiting.pop_front_if(|(grace, _)| grace.is_over()) {
+            self.bytes -= done.bytes;
+        }
         self.bytes
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+impl<K: Key> Drop for Graveyard<K> {
+    /// Readers may outlive the writer: what waits goes when they are done with it.
+    fn drop(&mut self) {
+        for (_, waiting) in self.waiting.drain(..) {
+            pin().defer(move || drop(waiting));
+        }
     }
 }

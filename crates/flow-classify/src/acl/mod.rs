@@ -21,6 +21,7 @@
 //! when no reader can see it, which frees it with its next change.
 
 mod block;
+mod book;
 mod build;
 mod choose;
 mod cube;
@@ -91,5 +92,7 @@ pub struct Cost {
     pub path: Path,
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -3,10 +3,10 @@
 use super::block::Block;
 use super::cube::Cube;
 use super::key::{Key, Packed};
+use crate::sync::{AtomicPtr, Ordering, Watch};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Looks at some bits of a key; their value is the number of a cell.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(super) struct Node<K: Key> {
     pub(super) cells: Box<[Cell<K>]>,
     /// What keys come here. Only the writer looks at it.
     pub(super) cube: Cube<K>,
+    pub(super) watch: Watch,
 }
 
 /// Which bits a node looks at: of one or two words of addresses, and of ports and protocol.
@@ -130,11 +131,10 @@ impl<K: Key> Link<K> {
     /// It is not `NONE`, has not been freed, and is not for as long as `'a`.
     #[inline(always)]
     pub(super) unsafe fn target<'a>(self) -> Target<'a, K> {
-        let to = self.to.map_addr(|address| address & !LEAF);
         // SAFETY: both kinds are aligned to 8 bytes at least, so that without its tag the address is the
         // one that `node` or `leaf` was given by its box; the caller says that it is still there.
         unsafe {
-            if self.is_leaf() { Target::Leaf(&*to.cast()) } else { Target::Node(&*to.cast()) }
+            if self.is_leaf() { Target::Leaf(self.as_leaf()) } else { Target::Node(self.as_node()) }
         }
     }
 
@@ -146,7 +146,9 @@ impl<K: Key> Link<K> {
     pub(super) unsafe fn as_node<'a>(self) -> &'a Node<K> {
         debug_assert!(!self.is_leaf());
         // SAFETY: a node's address has no tag; the caller vouches for the rest.
-        unsafe { &*self.to.cast() }
+        let node: &Node<K> = unsafe { &*self.to.cast() };
+        node.watch.look();
+        node
     }
 
     /// The leaf that is there.
@@ -157,7 +159,9 @@ impl<K: Key> Link<K> {
     pub(super) unsafe fn as_leaf<'a>(self) -> &'a Block<K> {
         debug_assert!(self.is_leaf());
         // SAFETY: a leaf's address has the tag, which is taken off; the caller vouches for the rest.
-        unsafe { &*self.to.wrapping_sub(LEAF).cast() }
+        let leaf: &Block<K> = unsafe { &*self.to.wrapping_sub(LEAF).cast() };
+        leaf.watch.look();
+        leaf
     }
 
     /// Bytes of what is there, and below it.
@@ -240,6 +244,7 @@ impl<K: Key> Node<K> {
 
 impl<K: Key> Drop for Node<K> {
     fn drop(&mut self) {
+        self.watch.end();
         for link in self.links() {
             // SAFETY: a node owns what its cells lead to, each place once, and `&mut self` says that
             // nobody follows them.

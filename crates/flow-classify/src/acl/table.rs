@@ -1,5 +1,6 @@
 //! The table: a writer and its readers.
 
+use super::book::{Book, Entry};
 use super::edit::{Change, Edit, Rules, TooMuch, is_broad};
 use super::forest::{Forest, Group, Shape, matches};
 use super::garbage::{Garbage, Graveyard};
@@ -8,35 +9,27 @@ use super::node::Link;
 use super::rule::Compiled;
 use super::walk;
 use super::{AclRule, Categories, Cost, Error, RuleId, Verdict};
+use crate::grace::{Guard, pin};
 use crate::simd::{NotHere, Path, Simd};
-use crossbeam_epoch::{Atomic, Owned, pin};
-use std::collections::HashMap;
+use crate::sync::{AtomicPtr, Ordering};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What readers see.
 #[derive(Debug)]
 struct Shared<K: Key> {
-    /// Never null.
-    forest: Atomic<Forest<K>>,
+    /// From `Box::into_raw`, never null.
+    forest: AtomicPtr<Forest<K>>,
     path: Path,
 }
 
 impl<K: Key> Drop for Shared<K> {
     fn drop(&mut self) {
-        let forest = std::mem::replace(&mut self.forest, Atomic::null());
-        // SAFETY: it is never null, and nobody else has it: readers and the writer are gone.
-        drop(unsafe { forest.into_owned() });
+        // Relaxed: `&mut self` says that nobody stores meanwhile.
+        let forest = self.forest.load(Ordering::Relaxed);
+        // SAFETY: from a box, and nobody else has it: readers and the writer are gone.
+        drop(unsafe { Box::from_raw(forest) });
     }
-}
-
-/// A rule of the table.
-#[derive(Clone, Debug)]
-struct Entry<K: Key> {
-    rule: AclRule<K>,
-    compiled: Compiled<K>,
-    group: Group,
 }
 
 /// A table of wildcard rules: its only writer.
@@ -45,7 +38,7 @@ struct Entry<K: Key> {
 #[derive(Debug)]
 pub struct Acl<K: Key> {
     shared: Arc<Shared<K>>,
-    rules: HashMap<RuleId, Entry<K>>,
+    rules: Book<K>,
     graveyard: Graveyard<K>,
     /// Rules when all trees were built last.
     built: usize,
@@ -84,8 +77,9 @@ impl<K: Key> Acl<K> {
     }
 
     fn on(path: Path) -> Self {
-        let shared = Arc::new(Shared { forest: Atomic::new(Forest::empty()), path });
-        Self { shared, rules: HashMap::new(), graveyard: Graveyard::default(), built: 0, late: 0 }
+        let forest = AtomicPtr::new(Box::into_raw(Box::new(Forest::empty())));
+        let shared = Arc::new(Shared { forest, path });
+        Self { shared, rules: Book::default(), graveyard: Graveyard::default(), built: 0, late: 0 }
     }
 
     /// A handle for look-ups.
@@ -110,12 +104,12 @@ impl<K: Key> Acl<K> {
 
     /// The rule of that name.
     pub fn rule(&self, id: RuleId) -> Option<&AclRule<K>> {
-        self.rules.get(&id).map(|entry| &entry.rule)
+        self.rules.find(id).map(|entry| &entry.rule)
     }
 
     /// All rules, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (RuleId, &AclRule<K>)> {
-        self.rules.iter().map(|(id, entry)| (*id, &entry.rule))
+        self.rules.iter().map(|entry| (entry.id(), &entry.rule))
     }
 
     /// Adds a rule, while readers run: each look-up sees it or does not.
@@ -126,11 +120,11 @@ impl<K: Key> Acl<K> {
     /// # Errors
     /// If the rule makes no sense or the id is taken; nothing has changed then.
     pub fn insert(&mut self, id: RuleId, rule: AclRule<K>) -> Result<(), Error> {
-        if self.rules.contains_key(&id) {
+        if self.rules.contains(id) {
             return Err(Error::Taken(id));
         }
         let entry = self.entry(id, rule)?;
-        let _ = self.rules.insert(id, entry);
+        self.rules.insert(entry);
         self.add(id);
         let _ = self.collect();
         Ok(())
@@ -146,7 +140,7 @@ impl<K: Key> Acl<K> {
     }
 
     fn add(&mut self, id: RuleId) {
-        let Some(entry) = self.rules.get_mut(&id) else { return };
+        let Some(entry) = self.rules.find_mut(id) else { return };
         let guard = pin();
         // SAFETY: never null, and only this writer replaces it.
         let forest = unsafe { load(&self.shared, &guard) };
@@ -170,9 +164,9 @@ impl<K: Key> Acl<K> {
 
     /// Removes a rule, while readers run; says which it was.
     pub fn remove(&mut self, id: RuleId) -> Option<AclRule<K>> {
-        let rule = self.rules.get(&id)?.rule;
+        let rule = self.rules.find(id)?.rule;
         let edited = self.edit(id, Change::Remove);
-        let entry = self.rules.remove(&id)?;
+        let entry = self.rules.remove(id)?;
         self.late -= usize::from(entry.group == Group::Late);
         if edited.is_err() || self.is_outgrown() {
             self.rebuild();
@@ -186,7 +180,7 @@ impl<K: Key> Acl<K> {
         id: RuleId,
         change: impl FnOnce(&'a Compiled<K>) -> Change<'a, K>,
     ) -> Result<(), TooMuch> {
-        let Some(entry) = self.rules.get(&id) else { return Ok(()) };
+        let Some(entry) = self.rules.find(id) else { return Ok(()) };
         let guard = pin();
         // SAFETY: never null, and only this writer replaces it.
         let forest = unsafe { load(&self.shared, &guard) };
@@ -203,17 +197,17 @@ impl<K: Key> Acl<K> {
 
     /// Builds all trees anew and replaces them at once.
     fn rebuild(&mut self) {
-        let mut compiled: Vec<_> = self.rules.values().map(|entry| &entry.compiled).collect();
+        let mut compiled: Vec<_> = self.rules.iter().map(|entry| &entry.compiled).collect();
         compiled.sort_unstable_by_key(|rule| rule.rank);
         let forest = Forest::plan(&compiled);
         let split = forest.split;
-        self.rules.values_mut().for_each(|entry| entry.group = split.group(&entry.compiled));
+        self.rules.iter_mut().for_each(|entry| entry.group = split.group(&entry.compiled));
         (self.built, self.late) = (self.rules.len(), 0);
         let guard = pin();
         // AcqRel: the release pairs with the acquire in `load`; the acquire with our own last release.
-        let old = self.shared.forest.swap(Owned::new(forest), Ordering::AcqRel, &guard);
-        // SAFETY: it was never null, and no reader comes to it any more.
-        unsafe { self.graveyard.bury(Garbage::Forest(old.into_owned().into_box()), &guard) };
+        let old = self.shared.forest.swap(Box::into_raw(Box::new(forest)), Ordering::AcqRel);
+        // SAFETY: from a box. Readers may still look at it, and no other comes to it any more.
+        unsafe { self.graveyard.bury(Garbage::Forest(Box::from_raw(old)), &guard) };
     }
 
     /// Replaces all rules at once: each look-up sees the old ones or the new ones.
@@ -224,13 +218,14 @@ impl<K: Key> Acl<K> {
         &mut self,
         rules: impl IntoIterator<Item = (RuleId, AclRule<K>)>,
     ) -> Result<(), (RuleId, Error)> {
-        let mut new = HashMap::new();
+        let mut new = Book::default();
         for (id, rule) in rules {
-            let entry = self.entry(id, rule).map_err(|error| (id, error))?;
-            if new.insert(id, entry).is_some() {
+            if new.contains(id) {
                 return Err((id, Error::Taken(id)));
             }
+            new.insert(self.entry(id, rule).map_err(|error| (id, error))?);
         }
+        new.shrink();
         self.rules = new;
         self.rebuild();
         let _ = self.collect();
@@ -248,7 +243,6 @@ impl<K: Key> Acl<K> {
     pub fn cost(&self) -> Cost {
         let mut shape = Shape::default();
         self.with_forest(|forest| forest.measure(&mut shape));
-        let entry = size_of::<(RuleId, Entry<K>)>() + 1;
         Cost {
             rules: self.rules.len(),
             trees: shape.trees,
@@ -258,7 +252,7 @@ impl<K: Key> Acl<K> {
             longest: shape.longest,
             depth: shape.depth,
             bytes: shape.bytes,
-            control_bytes: self.rules.capacity() * entry,
+            control_bytes: self.rules.bytes(),
             waiting_bytes: self.graveyard.bytes(),
             path: self.shared.path,
         }
@@ -274,37 +268,37 @@ impl<K: Key> Acl<K> {
 /// # Safety
 /// The shared part is not dropped meanwhile.
 #[inline]
-unsafe fn load<'g, K: Key>(shared: &Shared<K>, guard: &'g crossbeam_epoch::Guard) -> &'g Forest<K> {
+unsafe fn load<'g, K: Key>(shared: &Shared<K>, _pinned: &'g Guard) -> &'g Forest<K> {
     // Acquire: pairs with the release in `rebuild`.
     // SAFETY: never null; what was replaced is not freed as long as we are pinned.
-    unsafe { shared.forest.load(Ordering::Acquire, guard).deref() }
+    unsafe { &*shared.forest.load(Ordering::Acquire) }
 }
 
 /// The rules that are in one tree.
 struct OfTree<'a, K: Key> {
-    rules: &'a HashMap<RuleId, Entry<K>>,
+    rules: &'a Book<K>,
     group: Group,
     without: RuleId,
 }
 
 impl<K: Key> Rules<K> for OfTree<'_, K> {
     fn find(&self, id: RuleId) -> Option<&Compiled<K>> {
-        self.rules.get(&id).map(|entry| &entry.compiled)
+        self.rules.find(id).map(|entry| &entry.compiled)
     }
 
     fn of_tree(&self) -> impl Iterator<Item = &Compiled<K>> {
         let others = self
             .rules
             .iter()
-            .filter(|(id, entry)| **id != self.without && entry.group == self.group);
-        others.map(|(_, entry)| &entry.compiled)
+            .filter(|entry| entry.id() != self.without && entry.group == self.group);
+        others.map(|entry| &entry.compiled)
     }
 }
 
 impl<K: Key> AclReader<K> {
     /// Looks up keys in category 0, as many as there are keys and verdicts.
     ///
-    /// Never blocks and never allocates. Faster with 16 keys or more at once.
+    /// Never blocks, and neither allocates nor frees anything of the table's. Faster with 16 keys or more at once.
     pub fn classify(&self, keys: &[K], verdicts: &mut [Verdict]) {
         self.classify_in(Categories::default(), keys, verdicts);
     }

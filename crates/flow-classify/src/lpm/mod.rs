@@ -3,8 +3,8 @@
 //! [`Routes`] has the routes and changes them; [`RouteReader`]s, as many as there are threads, look
 //! addresses up meanwhile.
 //!
-//! * A look-up never waits, takes no lock, allocates nothing and frees nothing. What it may still see is
-//!   kept by `crossbeam-epoch` until it is done (see [`RouteReader::pin`]).
+//! * A look-up never waits, takes no lock, and neither allocates nor frees anything of the table's. What it may
+//!   still see is kept by `crossbeam-epoch` until it is done (see [`RouteReader::pin`]).
 //! * An address resolves to its old or its new next hop, never to a third.
 //! * A change repaints only what its prefix covers: a short prefix costs more than a long one.
 //!
@@ -25,6 +25,8 @@
 //! ```
 
 mod family;
+#[cfg(all(test, loom))]
+mod models;
 mod prefix;
 mod rib;
 mod routes;

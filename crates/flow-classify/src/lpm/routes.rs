@@ -8,10 +8,10 @@ use super::table::Table;
 use super::v4::Compiled4;
 use super::v6::Compiled6;
 use super::{LpmError, NextHop};
+use crate::grace::{Guard, pin};
 use crate::simd::{NotHere, Path, Simd};
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use crossbeam_epoch::{self as epoch, Guard};
 use std::sync::Arc;
 
 /// Addresses that there is a table for: [`Ipv4Addr`] and [`Ipv6Addr`].
@@ -174,8 +174,8 @@ pub struct RouteMemory {
     pub control: usize,
 }
 
-/// Looks addresses up, on any thread, while routes change. It never waits for the writer, takes no lock,
-/// allocates nothing and frees nothing.
+/// Looks addresses up, on any thread, while routes change. It never waits for the writer, takes no lock, and
+/// neither allocates nor frees anything of the table's.
 pub struct RouteReader<A: Routable> {
     shared: Arc<Shared>,
     kernels: Kernels<A>,
@@ -187,7 +187,7 @@ impl<A: Routable> RouteReader<A> {
     /// dropped: hold it for a burst, not for longer.
     #[inline]
     pub fn pin(&self) -> Pinned<'_, A> {
-        Pinned { guard: epoch::pin(), reader: self }
+        Pinned { guard: pin(), reader: self }
     }
 
     /// The next hop of the longest route that an address is in.

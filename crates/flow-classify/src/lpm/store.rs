@@ -1,14 +1,11 @@
 //! The writer's side of a [`Table`]: who owns which cells, and when they may be used again.
 //!
-//! Blocks that were unlinked wait in *batches*. A sealed batch hands `crossbeam-epoch` one deferred
-//! function, which raises the batch's flag: that happens after every thread that was pinned when the
-//! batch was sealed, which is after its blocks were unlinked, has unpinned. Only then does the writer
-//! take the cells back. Readers may be the ones to run the function, and all that it does is to store a
-//! flag: nothing is freed and no lock is taken on their side.
+//! Blocks that were unlinked wait in *batches*. When a batch is sealed, after its blocks were unlinked, a
+//! period of grace begins (see [`crate::grace`]); when it is over, the writer takes the cells back.
 
 use super::table::{LINE, Table};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use crossbeam_epoch::{self as epoch, Guard};
+use crate::grace::{Grace, Guard, hurry, pin};
+use crate::sync::{AtomicPtr, Ordering};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -18,8 +15,8 @@ const BATCH: usize = 128;
 /// Blocks of more cells than this come in multiples of a line.
 const SMALL: u32 = 64;
 
-/// The least number of cells.
-const LEAST: u32 = 1 << 12;
+/// The least number of cells. (Models watch each: they have few.)
+const LEAST: u32 = if cfg!(loom) { 2 * LINE } else { 1 << 12 };
 
 /// What readers and the writer share.
 #[derive(Debug)]
@@ -42,15 +39,17 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        // Relaxed: `&mut self` says that nobody stores meanwhile.
+        let table = self.table.load(Ordering::Relaxed);
         // SAFETY: from a box, and nobody has `self` any more, so that nobody can read it.
-        drop(unsafe { Box::from_raw(*self.table.get_mut()) });
+        drop(unsafe { Box::from_raw(table) });
     }
 }
 
-/// Cells that are no longer reachable, or will not be when `done`.
+/// Cells that nobody can reach when the period is over.
 #[derive(Debug)]
 struct Batch {
-    done: Arc<AtomicBool>,
+    grace: Grace,
     blocks: Vec<(u32, u32)>,
 }
 
@@ -63,7 +62,7 @@ pub struct Store {
     /// Unlinked, and not yet in a batch.
     unlinked: Vec<(u32, u32)>,
     batches: VecDeque<Batch>,
-    tables: VecDeque<(Arc<AtomicBool>, Box<Table>)>,
+    tables: VecDeque<(Grace, Box<Table>)>,
 }
 
 impl Store {
@@ -155,20 +154,20 @@ impl Store {
         // SAFETY: from `Box::into_raw`; readers that still have it are pinned, and the box is not
         // dropped before they have unpinned.
         let old = unsafe { Box::from_raw(old) };
-        self.tables.push_back((flag_after_readers(), old));
+        self.tables.push_back((begin_grace(), old));
     }
 
     fn seal(&mut self) {
         let blocks = core::mem::take(&mut self.unlinked);
-        self.batches.push_back(Batch { done: flag_after_readers(), blocks });
+        self.batches.push_back(Batch { grace: begin_grace(), blocks });
     }
 
     /// Takes back what no reader can reach any more.
     pub(super) fn reclaim(&mut self) {
-        while let Some(Batch { blocks, .. }) = self.batches.pop_front_if(|it| is_up(&it.done)) {
+        while let Some(Batch { blocks, .. }) = self.batches.pop_front_if(|it| it.grace.is_over()) {
             blocks.into_iter().for_each(|block| self.space.give(block));
         }
-        while self.tables.pop_front_if(|(done, _)| is_up(done)).is_some() {}
+        while self.tables.pop_front_if(|(grace, _)| grace.is_over()).is_some() {}
     }
 
     /// Seals what is unlinked, and takes back what it can at once: all, if no reader is pinned.
@@ -176,10 +175,7 @@ impl Store {
         if !self.unlinked.is_empty() {
             self.seal();
         }
-        // An epoch passes at each flush unless someone is pinned in an older one; it takes two.
-        for _ in 0..4 {
-            epoch::pin().flush();
-        }
+        hurry();
         self.reclaim();
     }
 
@@ -201,28 +197,17 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         for (_, table) in self.tables.drain(..) {
-            epoch::pin().defer(move || drop(table));
+            pin().defer(move || drop(table));
         }
     }
 }
 
-/// A flag that goes up when everyone has unpinned who is pinned now.
-fn flag_after_readers() -> Arc<AtomicBool> {
-    let done = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&done);
-    let guard = epoch::pin();
-    guard.defer(move || {
-        // Release pairs with the acquire of `is_up`: the readers' last loads are before what the
-        // writer does then.
-        flag.store(true, Ordering::Release);
-    });
+/// A period that is over when everyone has unpinned who is pinned now.
+fn begin_grace() -> Grace {
+    let guard = pin();
+    let grace = Grace::begin(&guard);
     guard.flush();
-    done
-}
-
-fn is_up(flag: &AtomicBool) -> bool {
-    // Acquire pairs with the release of `flag_after_readers`.
-    flag.load(Ordering::Acquire)
+    grace
 }
 
 /// Which cells are free.
@@ -276,7 +261,7 @@ fn class(cells: u32) -> (usize, u32) {
     ((SMALL + lines) as usize, lines * LINE)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -295,7 +280,7 @@ mod tests {
     fn a_block_is_not_used_again_while_a_reader_is_pinned() {
         let mut store = Store::new(1, 0);
         let at = store.block(8);
-        let pinned = epoch::pin();
+        let pinned = pin();
         store.retire(at, 8);
         store.reclaim_all();
         assert_ne!(store.block(8), at);
@@ -312,7 +297,7 @@ mod tests {
     fn a_table_that_was_replaced_lives_as_long_as_its_readers() {
         let mut store = Store::new(1, 0);
         let shared = Arc::clone(store.shared());
-        let pinned = epoch::pin();
+        let pinned = pin();
         let old = shared.table(&pinned);
         store.table().set_word(0, 7);
         store.grow(LEAST);

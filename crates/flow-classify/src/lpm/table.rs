@@ -11,7 +11,7 @@
 //! * an address resolves to what its links said at the moment of the last one it followed, or, if that
 //!   block had been unlinked by then, to what they said when it was. Both are at most as old as the pin.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// A cache line of cells.
 pub(super) const LINE: u32 = 16;
@@ -29,7 +29,7 @@ pub(super) struct Table {
 impl Table {
     /// Words that are all `blank`, and cells that are all 0. `cells` is a multiple of [`LINE`], not 0.
     pub(super) fn new(words: usize, blank: u64, cells: u32) -> Self {
-        let line = || Line([const { AtomicU32::new(0) }; LINE as usize]);
+        let line = || Line(core::array::from_fn(|_| AtomicU32::new(0)));
         Self {
             root: (0..words).map(|_| AtomicU64::new(blank)).collect(),
             lines: (0..cells / LINE).map(|_| line()).collect(),

@@ -176,5 +176,5 @@ fn check(rule: &Rule, limits: &Limits) -> Result<(), Error> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
