@@ -59,7 +59,9 @@ impl Builder {
         depth: u32,
     ) -> Box<Node<K>> {
         let mut links = vec![Link::NONE; 1 << bits.count()];
-        for Same { rules, cube, cells } in same(rules, &cube, &bits) {
+        let is_leaf = |same: &Same<'_, K>| same.rules.len() <= LANES;
+        let (leaves, trees): (Vec<_>, Vec<_>) = same(rules, &cube, &bits).partition(is_leaf);
+        for Same { rules, cube, cells } in trees.into_iter().chain(pack(leaves)) {
             let link = self.tree(&rules, cube, depth + 1);
             cells.into_iter().for_each(|number| links[number] = link);
         }
@@ -101,6 +103,49 @@ fn same<'a, K: Key>(
         same.cells.push(number);
     }
     same.into_values()
+}
+
+/// Leaves that others may still be put into.
+const OPEN: usize = 16;
+
+/// Puts cells together whose rules fit in one block, in which a key is compared with all of them in any case:
+/// rules that cannot match the keys of some of the cells cost nothing there.
+fn pack<K: Key>(mut leaves: Vec<Same<'_, K>>) -> Vec<Same<'_, K>> {
+    leaves.sort_unstable_by_key(|leaf| leaf.cells.first().copied());
+    let mut packed: Vec<Same<'_, K>> = Vec::new();
+    for leaf in leaves {
+        let open = packed.len().saturating_sub(OPEN);
+        let mut open = packed[open..].iter_mut();
+        match open.find_map(|other| Some((union(&other.rules, &leaf.rules)?, other))) {
+            Some((rules, other)) => {
+                (other.rules, other.cube) = (rules, other.cube.around(&leaf.cube));
+                other.cells.extend(leaf.cells);
+            }
+            None => packed.push(leaf),
+        }
+    }
+    packed
+}
+
+/// The rules of both, in order, if there are no more than fit in a block.
+fn union<'a, K: Key>(
+    one: &[&'a Compiled<K>],
+    other: &[&'a Compiled<K>],
+) -> Option<Vec<&'a Compiled<K>>> {
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    let mut all = Vec::with_capacity(LANES);
+    while let Some(next) = match (one.peek(), other.peek()) {
+        (Some(a), Some(b)) if a.rank == b.rank => other.next().and(one.next()),
+        (Some(a), Some(b)) if b.rank < a.rank => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    } {
+        if all.len() == LANES {
+            return None;
+        }
+        all.push(*next);
+    }
+    Some(all)
 }
 
 /// Of a cell's rules, which are in order: those that may match some of its keys, without those

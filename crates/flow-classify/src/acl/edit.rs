@@ -117,9 +117,13 @@ impl<'a, K: Key, R: Rules<K>> Edit<'a, K, R> {
         // SAFETY: what the caller says.
         let old = (!link.is_none()).then(|| unsafe { link.as_leaf() });
         let ranks = old.into_iter().flat_map(|leaf| leaf.ranks());
-        let mut list: Vec<_> = ranks.filter_map(|rank| self.rules.find(rank.id)).collect();
+        // Where cells share a leaf, it may still have rules that are gone, and could not match their keys;
+        // others may have their names by now.
+        let same = ranks.filter_map(|rank| self.rules.find(rank.id).filter(|it| it.rank == rank));
+        let mut list: Vec<_> = same.collect();
         match self.change {
             Change::Add(rule) => {
+                list.retain(|other| other.rank != rule.rank);
                 let at = list.partition_point(|other| other.rank < rule.rank);
                 list.insert(at, rule);
                 keep(&mut list, cube);

@@ -168,9 +168,14 @@ fn operation<K: TestKey>() -> impl Strategy<Value = Operation<K>> {
 
 fn apply<K: TestKey>(acl: &mut Acl<K>, oracle: &mut Oracle<K>, next: u32, op: Operation<K>) {
     match op {
+        // The name of a rule that is gone may be another's later.
         Operation::Insert(rule) => {
-            acl.insert(RuleId(next), rule).unwrap();
-            let _ = oracle.insert(RuleId(next), rule);
+            let id = RuleId(next);
+            if let Some(old) = oracle.insert(id, rule) {
+                assert_eq!(acl.insert(id, rule), Err(Error::Taken(id)));
+                assert_eq!(acl.remove(id), Some(old));
+            }
+            acl.insert(id, rule).unwrap();
         }
         Operation::Remove(n) if !oracle.is_empty() => {
             let (id, rule) = oracle.iter().nth(n % oracle.len()).map(|(id, r)| (*id, *r)).unwrap();
@@ -207,12 +212,15 @@ fn corners<K: TestKey>(oracle: &Oracle<K>, keys: &[K]) -> Vec<K> {
     keys.iter().copied().chain(oracle.values().map(near)).collect()
 }
 
+/// So few that names come again.
+const NAMES: u32 = 60;
+
 fn run<K: TestKey>(operations: Vec<Operation<K>>, keys: &[K]) {
     for simd in Simd::supported() {
         let mut acl = Acl::<K>::with_simd(simd).unwrap();
         let (reader, mut oracle) = (acl.reader(), Oracle::new());
         for (next, operation) in operations.iter().enumerate() {
-            apply(&mut acl, &mut oracle, next as u32, operation.clone());
+            apply(&mut acl, &mut oracle, next as u32 % NAMES, operation.clone());
             if next % 8 == 7 || next + 1 == operations.len() {
                 check(&reader, &oracle, &corners(&oracle, keys));
             }
@@ -249,6 +257,29 @@ proptest! {
         let mut acl = Acl::new();
         acl.replace(oracle.iter().map(|(id, rule)| (*id, *rule))).unwrap();
         check(&acl.reader(), &oracle, &keys);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_table_that_was_filled_at_once_changes_as_one_that_grew(
+        rules in prop::collection::vec(rule::<KeyV4>(), 50..400),
+        operations in prop::collection::vec(operation::<KeyV4>(), 0..80),
+        keys in prop::collection::vec(key(), 1..70),
+    ) {
+        let mut oracle: Oracle<_> = (0..).map(RuleId).zip(rules).collect();
+        let mut acl = Acl::new();
+        acl.replace(oracle.iter().map(|(id, rule)| (*id, *rule))).unwrap();
+        let reader = acl.reader();
+        for (nth, operation) in (0..).zip(operations) {
+            apply(&mut acl, &mut oracle, nth * 37 % 450, operation);
+            if nth % 8 == 7 {
+                check(&reader, &oracle, &corners(&oracle, &keys));
+            }
+        }
+        check(&reader, &oracle, &corners(&oracle, &keys));
     }
 }
 
