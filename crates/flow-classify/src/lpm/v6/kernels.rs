@@ -32,8 +32,8 @@ pub(super) fn of(_: Simd) -> Kernels<Ipv6Addr> {
     Kernels { single, bulk }
 }
 
-/// Addresses at a time.
-const CHUNK: usize = 32;
+/// Addresses at a time: as many as there are bits in a word.
+const CHUNK: usize = 64;
 
 /// How many of the `runs` keys from a cell on are not above `key`: at least one, for the first is 0.
 ///
@@ -112,36 +112,46 @@ unsafe fn find(table: &Table, addr: Ipv6Addr, search: Search) -> Option<NextHop>
 ///
 /// # Safety
 /// The processor has what it needs.
-type Marks = unsafe fn(entries: &[u32; CHUNK]) -> (u32, u32);
+type Marks = unsafe fn(entries: &[u32; CHUNK]) -> Marked;
+
+/// A bit for each entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Marked {
+    nodes: u64,
+    buckets: u64,
+}
 
 /// One by one.
 #[inline(always)]
-fn marks_plain(entries: &[u32; CHUNK]) -> (u32, u32) {
+fn marks_plain(entries: &[u32; CHUNK]) -> Marked {
     let bits = |of: fn(u32) -> bool| {
-        let bit = |(i, entry): (usize, &u32)| u32::from(of(*entry)) << i;
+        let bit = |(i, entry): (usize, &u32)| u64::from(of(*entry)) << i;
         entries.iter().enumerate().map(bit).fold(0, |bits, bit| bits | bit)
     };
-    (bits(entry::is_node), bits(entry::is_bucket))
+    Marked { nodes: bits(entry::is_node), buckets: bits(entry::is_bucket) }
 }
 
-/// # Safety
-/// As for [`crate::lpm::family::Bulk`], and for [`Search`]; the processor has what the marks need.
-#[inline(always)]
-unsafe fn find_all(
-    table: &Table,
-    addrs: &[Ipv6Addr],
-    found: &mut [Option<NextHop>],
-    search: Search,
+/// What levels do in ways of their own.
+#[derive(Clone, Copy)]
+struct Steps {
     marks: Marks,
-) {
+    search: Search,
+}
+
+const PLAIN: Steps = Steps { marks: marks_plain, search: search_plain };
+
+/// # Safety
+/// As for [`crate::lpm::family::Bulk`]; and the processor has what the steps need.
+#[inline(always)]
+unsafe fn find_all(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>], steps: Steps) {
     for (addrs, found) in addrs.chunks(CHUNK).zip(found.chunks_mut(CHUNK)) {
         // SAFETY: the caller's promise.
-        unsafe { chunk(table, addrs, found, search, marks) };
+        unsafe { chunk(table, addrs, found, steps) };
     }
 }
 
-/// The addresses of a chunk, on their ways: the last entry of each, how many bits led to it, and the 32
-/// bits behind those.
+/// The addresses of a chunk on their ways: the last entry of each, how many bits led to it, and the 32 bits
+/// behind those.
 struct Ways<'a> {
     table: &'a Table,
     addrs: &'a [Ipv6Addr],
@@ -158,29 +168,52 @@ impl<'a> Ways<'a> {
         Self { table, addrs, entries, windows, depths }
     }
 
+    /// The first entries of all addresses: all words are read, and where they lead is asked for, before the first
+    /// entry is.
+    ///
     /// # Safety
     /// As for `find_all`; there are at most [`CHUNK`].
     #[inline(always)]
     unsafe fn start(&mut self) {
         for (i, addr) in self.addrs.iter().enumerate() {
-            let addr = addr.to_bits();
-            // SAFETY: the caller's promise.
-            let (entry, depth) = unsafe { first_entry(self.table, addr) };
+            let (bits, i) = ((addr.to_bits() >> 64) as u64, i % CHUNK);
+            // SAFETY: there is a word for every value of that many bits.
+            let page = Page::from_word(unsafe { self.table.word_unchecked((bits >> 48) as usize) });
+            let cell = page.first + (((bits >> 32) as u32 & 0xffff) >> (page.shift & 31));
+            let depth = 2 * WORD_LEN - page.shift;
+            self.table.fetch(cell);
+            self.entries[i] = cell;
+            self.depths[i] = depth;
             // At most 32 bits led here: what is behind them begins in the first half.
-            let window = (((addr >> 64) as u64) << (depth & 63) >> 32) as u32;
-            self.entries[i % CHUNK] = entry;
-            self.windows[i % CHUNK] = window;
-            self.depths[i % CHUNK] = depth;
-            self.fetch(entry);
+            self.windows[i] = (bits << (depth & 63) >> 32) as u32;
+        }
+        for i in 0..self.addrs.len().min(CHUNK) {
+            // SAFETY: a cell of the page that the word led to: it has as many as the shift leaves.
+            self.entries[i] = unsafe { self.table.link_unchecked(self.entries[i]) };
+            self.fetch(i);
         }
     }
 
-    /// Has the bucket that an entry leads to fetched, without a branch: it could not be foreseen.
+    /// The 32 bits behind those that led here: as [`window`], but for the end of the address, behind
+    /// which nothing leads on, so that it does not matter.
     #[inline(always)]
-    fn fetch(&self, entry: u32) {
-        let (at, runs) = entry::bucket(entry & (entry.cast_signed() >> 31).cast_unsigned());
-        self.table.fetch(at);
-        self.table.fetch(at + runs);
+    fn window(&self, i: usize) -> u32 {
+        let (addr, depth) = (self.addrs[i].to_bits(), u32::from(self.depths[i]));
+        let (high, low) = ((addr >> 64) as u64, addr as u64);
+        let (high, low) = if depth >= 64 { (low, 0) } else { (high, low) };
+        let depth = depth & 63;
+        (((high << depth) | (low >> 1 >> (63 - depth))) >> 32) as u32
+    }
+
+    /// Has what an entry leads to fetched, if it leads on: without a branch, which could not be foreseen.
+    #[inline(always)]
+    fn fetch(&self, i: usize) {
+        let entry = self.entries[i];
+        let (node, stride) = entry::node(entry);
+        let (bucket, runs) = entry::bucket(entry & (entry.cast_signed() >> 31).cast_unsigned());
+        let of_node = node + NODE_HEAD + (self.windows[i] >> (32 - (u32::from(stride) & 31)));
+        self.table.fetch(if entry::is_node(entry) { of_node } else { bucket });
+        self.table.fetch(bucket + runs);
     }
 
     /// # Safety
@@ -191,12 +224,10 @@ impl<'a> Ways<'a> {
         let cell = at + NODE_HEAD + (self.windows[i] >> (32 - u32::from(stride)));
         // SAFETY: one of the 2^stride entries of a node that was found since the caller pinned.
         let entry = unsafe { self.table.link_unchecked(cell) };
-        let depth = self.depths[i] + stride;
-        self.fetch(entry);
         self.entries[i] = entry;
-        self.depths[i] = depth;
-        // Behind the last bit nothing leads on, and what is in the window does not matter.
-        self.windows[i] = window(self.addrs[i].to_bits(), depth & 127);
+        self.depths[i] += stride;
+        self.windows[i] = self.window(i);
+        self.fetch(i);
     }
 
     /// # Safety
@@ -210,14 +241,14 @@ impl<'a> Ways<'a> {
         self.entries[i] = unsafe { self.table.cell_unchecked(at + runs + run) };
         if entry::leads_on(self.entries[i]) {
             self.depths[i] += BUCKET_BITS;
-            self.windows[i] = window(self.addrs[i].to_bits(), self.depths[i]);
+            self.windows[i] = self.window(i);
         }
     }
 }
 
 /// The numbers of the bits that are set.
 #[inline(always)]
-fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
+fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         let next = (bits != 0).then_some(bits.trailing_zeros() as usize);
         bits &= bits.wrapping_sub(1);
@@ -235,25 +266,26 @@ unsafe fn chunk(
     table: &Table,
     addrs: &[Ipv6Addr],
     found: &mut [Option<NextHop>],
-    search: Search,
-    marks: Marks,
+    Steps { marks, search }: Steps,
 ) {
     let mut ways = Ways::new(table, addrs);
     // SAFETY: the caller's promise.
     unsafe { ways.start() };
     loop {
         // SAFETY: the caller's promise.
-        let (nodes, buckets) = unsafe { marks(&ways.entries) };
+        let Marked { nodes, buckets } = unsafe { marks(&ways.entries) };
+        if nodes | buckets == 0 {
+            break;
+        }
         for i in ones(nodes) {
             // SAFETY: it is at a node.
             unsafe { ways.pass_node(i) };
         }
+        // SAFETY: the caller's promise.
+        let Marked { buckets, .. } = unsafe { marks(&ways.entries) };
         for i in ones(buckets) {
             // SAFETY: it is at a bucket.
             unsafe { ways.pass_bucket(i, search) };
-        }
-        if nodes | buckets == 0 {
-            break;
         }
     }
     for (found, entry) in found.iter_mut().zip(&ways.entries) {
@@ -272,5 +304,5 @@ unsafe fn single(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 /// As for [`crate::lpm::family::Bulk`].
 unsafe fn bulk(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
-    unsafe { find_all(table, addrs, found, search_plain, marks_plain) }
+    unsafe { find_all(table, addrs, found, PLAIN) }
 }

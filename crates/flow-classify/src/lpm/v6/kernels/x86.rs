@@ -1,6 +1,6 @@
 //! Searching a bucket by comparing all its keys at once.
 
-use super::{CHUNK, find, find_all, marks_plain};
+use super::{CHUNK, Marked, PLAIN, Steps, find, find_all};
 use crate::lpm::NextHop;
 use crate::lpm::family::Kernels;
 use crate::lpm::table::Table;
@@ -52,18 +52,20 @@ unsafe fn search_avx512(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
 /// What [`super::Marks`] are.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
 #[inline]
-fn marks_avx512(entries: &[u32; CHUNK]) -> (u32, u32) {
+fn marks_avx512(entries: &[u32; CHUNK]) -> Marked {
     let first_node = _mm512_set1_epi32((LEADS_ON | (BUCKETS << KIND_SHIFT)).cast_signed());
-    let at = entries.as_ptr();
-    // SAFETY: each is 16 of the 32 entries.
-    let (low, high) =
-        unsafe { (_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(16).cast())) };
-    let both = |low: u16, high: u16| u32::from(low) | (u32::from(high) << 16);
-    let nodes =
-        both(_mm512_cmpge_epu32_mask(low, first_node), _mm512_cmpge_epu32_mask(high, first_node));
-    let leads_on = both(_mm512_movepi32_mask(low), _mm512_movepi32_mask(high));
-    (nodes, leads_on & !nodes)
+    let (quarters, _) = entries.as_chunks::<16>();
+    let (mut nodes, mut leads_on) = (0, 0);
+    for quarter in quarters.iter().rev() {
+        // SAFETY: they are 64 bytes.
+        let entries = unsafe { _mm512_loadu_si512(quarter.as_ptr().cast()) };
+        nodes = nodes << 16 | u64::from(_mm512_cmpge_epu32_mask(entries, first_node));
+        leads_on = leads_on << 16 | u64::from(_mm512_movepi32_mask(entries));
+    }
+    Marked { nodes, buckets: leads_on & !nodes }
 }
+
+const STEPS_AVX512: Steps = Steps { marks: marks_avx512, search: search_avx512 };
 
 /// # Safety
 /// As for [`crate::lpm::family::Single`].
@@ -78,7 +80,7 @@ unsafe fn single_avx2(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 unsafe fn bulk_avx2(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
-    unsafe { find_all(table, addrs, found, search_avx2, marks_plain) }
+    unsafe { find_all(table, addrs, found, Steps { search: search_avx2, ..PLAIN }) }
 }
 
 /// # Safety
@@ -94,5 +96,5 @@ unsafe fn single_avx512(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
 unsafe fn bulk_avx512(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
-    unsafe { find_all(table, addrs, found, search_avx512, marks_avx512) }
+    unsafe { find_all(table, addrs, found, STEPS_AVX512) }
 }
