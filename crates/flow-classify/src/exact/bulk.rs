@@ -9,8 +9,8 @@
 //! third pass goes over the bits of a mask, so that keys which are there among keys which are not
 //! cost no mispredicted branches.
 
-use super::bucket::{Meta, Word};
-use super::entry::Found;
+use super::bucket::{Bucket, Meta, Word};
+use super::entry::{Entries, Found};
 use super::key::{Hash, Key, same};
 use super::read::View;
 use super::scan::Scan;
@@ -64,6 +64,7 @@ impl<'r, K: Key, V> View<'r, K, V> {
 #[derive(Default)]
 struct Round {
     hashes: [u32; LANES],
+    /// Where the home of each is: bytes from the first bucket on.
     homes: [u32; LANES],
     tags: [u32; LANES],
     words: [u32; LANES],
@@ -93,8 +94,8 @@ impl<K: Key, V> Shared<K, V> {
         let count = keys.len().min(hashes.len()).min(found.len()).min(LANES);
         let (keys, found) = (&keys[..count], &mut found[..count]);
         let before = self.moves.seen();
-        let mut round = Round::default();
-        self.ask_for_buckets(&hashes[..count], &mut round);
+        let mut round = Round::of(hashes);
+        self.ask_for_buckets(count, &mut round);
         // SAFETY: as promised to this function.
         unsafe {
             self.ask_for_entries::<S>(count, &mut round);
@@ -105,16 +106,14 @@ impl<K: Key, V> Shared<K, V> {
     }
 
     #[inline(always)]
-    fn ask_for_buckets(&self, hashes: &[Hash], round: &mut Round) {
+    fn ask_for_buckets(&self, count: usize, round: &mut Round) {
         let geometry = self.geometry;
-        for (into, hash) in round.hashes.iter_mut().zip(hashes) {
-            *into = hash.0;
-        }
         for (home, hash) in round.homes.iter_mut().zip(&round.hashes) {
-            *home = geometry.home(Hash(*hash)) as u32;
+            *home = geometry.home(Hash(*hash)) as u32 * size_of::<Bucket>() as u32;
         }
-        for home in &round.homes[..hashes.len().min(LANES)] {
-            prefetch(self.bucket(*home as usize));
+        let first = self.buckets.as_ptr();
+        for home in &round.homes[..count.min(LANES)] {
+            prefetch(first.wrapping_byte_add(*home as usize));
         }
         for (tag, hash) in round.tags.iter_mut().zip(&round.hashes) {
             *tag = geometry.tag(Hash(*hash)).0;
@@ -125,14 +124,30 @@ impl<K: Key, V> Shared<K, V> {
     /// As for [`Shared::find`].
     #[inline(always)]
     unsafe fn ask_for_entries<S: Scan>(&self, count: usize, round: &mut Round) {
-        let geometry = self.geometry;
+        // Out here, or each scan, which is assembly, would have them loaded again.
+        let (geometry, first, entries) =
+            (self.geometry, self.buckets.as_ptr(), self.entries.pointer(0));
         for nth in 0..count.min(LANES) {
-            let bucket = self.bucket(round.homes[nth] as usize);
+            // SAFETY: a bucket: `ask_for_buckets` has it from the geometry.
+            let bucket = unsafe { &*first.byte_add(round.homes[nth] as usize) };
             // SAFETY: the caller has the instructions.
             let (word, meta) =
                 unsafe { S::first(bucket, Word(round.tags[nth]), geometry.index_mask) };
-            prefetch(self.entries.pointer(geometry.index(word)));
+            prefetch(Entries::<K, V>::beyond(entries, geometry.index(word)));
             (round.words[nth], round.metas[nth]) = (word.0, meta.0);
+        }
+    }
+
+    /// Asks for the other buckets of keys that may be there.
+    #[inline(always)]
+    fn ask_elsewhere(&self, round: &Round, mut unsure: u32) {
+        let geometry = self.geometry;
+        while unsure != 0 {
+            let nth = unsure.trailing_zeros() as usize;
+            unsure &= unsure - 1;
+            let home = round.homes[nth] as usize / size_of::<Bucket>();
+            let tag = Word(round.tags[nth]);
+            prefetch(self.bucket(geometry.other(home, tag)));
         }
     }
 
@@ -158,6 +173,7 @@ impl<K: Key, V> Shared<K, V> {
                 bits.unsure |= 1 << nth;
             }
         }
+        self.ask_elsewhere(round, bits.unsure);
         while bits.unsure != 0 {
             let nth = bits.unsure.trailing_zeros() as usize;
             bits.unsure &= bits.unsure - 1;
@@ -169,6 +185,20 @@ impl<K: Key, V> Shared<K, V> {
 }
 
 impl Round {
+    /// Up to [`LANES`] hashes. A whole round is copied without a call.
+    #[inline(always)]
+    fn of(hashes: &[Hash]) -> Self {
+        let mut round = Self::default();
+        match <&[Hash; LANES]>::try_from(hashes) {
+            Ok(whole) => round.hashes = whole.map(|hash| hash.0),
+            Err(_) => {
+                let both = round.hashes.iter_mut().zip(hashes);
+                both.for_each(|(into, hash)| *into = hash.0);
+            }
+        }
+        round
+    }
+
     /// `quiet`: nothing has moved since the round began.
     #[inline(always)]
     fn bits(&self, count: usize, quiet: bool) -> Bits {

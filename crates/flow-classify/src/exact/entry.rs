@@ -133,7 +133,13 @@ mod packed {
         /// Where an entry is or would be. Only an index below `positions` leads to this memory.
         #[inline(always)]
         pub(in super::super) fn pointer(&self, index: usize) -> *mut Entry<K, V> {
-            self.base.as_ptr().wrapping_add(index * Self::STRIDE).cast()
+            Self::beyond(self.base.as_ptr().cast(), index)
+        }
+
+        /// So many entries behind the first.
+        #[inline(always)]
+        pub(in super::super) fn beyond(first: *mut Entry<K, V>, index: usize) -> *mut Entry<K, V> {
+            first.wrapping_byte_add(index * Self::STRIDE)
         }
 
         /// # Safety
@@ -197,6 +203,10 @@ mod watched {
 
         pub(in super::super) fn pointer(&self, _index: usize) -> *mut Entry<K, V> {
             std::ptr::null_mut()
+        }
+
+        pub(in super::super) fn beyond(first: *mut Entry<K, V>, _index: usize) -> *mut Entry<K, V> {
+            first
         }
 
         /// # Safety

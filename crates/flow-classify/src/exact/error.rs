@@ -15,7 +15,7 @@ pub enum Error {
         limit: usize,
     },
     /// A load that buckets cannot have.
-    #[error("buckets filled to {asked} %: 25 to 100 are possible; 95 is what tables begin with")]
+    #[error("buckets filled to {asked} %: 25 to 100 are possible; 80 is what tables begin with")]
     Load {
         /// What was asked for.
         asked: u32,
