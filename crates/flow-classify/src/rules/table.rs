@@ -326,7 +326,14 @@ impl RuleTable {
         }
         let mut entries = Vec::new();
         for (at, (rule, projection)) in rules.into_iter().zip(projections).enumerate() {
-            entries.push(self.entry(rule, projection).map_err(|error| (at, error))?);
+            match self.entry(rule, projection) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    // No reader has seen these slots.
+                    self.free.extend(entries.iter().map(|entry| entry.slot));
+                    return Err((at, error));
+                }
+            }
         }
         Ok(self.install(entries))
     }
