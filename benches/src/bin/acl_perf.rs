@@ -51,6 +51,7 @@ fn main() {
     let memory = (cost.bytes + cost.control_bytes) as f64 / 1024.0;
     row(&format!("acl {set} build"), "ms", built.as_secs_f64() * 1e3);
     row(&format!("acl {set} memory"), "KiB", memory);
+    row(&format!("acl {set} memory of look-ups"), "KiB", cost.bytes as f64 / 1024.0);
     for (name, time) in changes(&mut acl, &rules) {
         row(&format!("acl {set} {name}"), "us", time.as_secs_f64() * 1e6);
     }

@@ -19,7 +19,14 @@ const PARTS: &[&str] = &[
 ];
 
 /// What `hashbrown` has too: no hash given before, no writer beside readers; its bulk is one by one.
-const MAP_PARTS: &[&str] = &["exact 16 B 2^19", "exact 16 B 2^20", "exact 40 B 2^19"];
+const MAP_PARTS: &[&str] = &[
+    "exact 4 B 2^19",
+    "exact 16 B 2^19",
+    "exact 16 B 2^20",
+    "exact 16 B 2^13",
+    "exact 40 B 2^19",
+    "exact 64 B 2^19",
+];
 
 pub(super) fn contests(seconds: Option<f64>, case: &str) -> Result<Contests> {
     let seconds = seconds.unwrap_or(SECONDS);
