@@ -72,6 +72,25 @@ pub unsafe fn received_words(object: Object, rearm: Rearm, flags: Flags, rx: [u6
     }
 }
 
+/// Bytes of a header from [`Rearm`] on: it, the flags, and the first 16 of [`RxFields`].
+pub const LINE: usize = 32;
+
+/// As [`received_words`], with all that it writes as it lies in memory, in one value of [`LINE`] bytes:
+/// what a driver has in vectors.
+///
+/// # Safety
+/// As for [`received`], of the fields that `line` is.
+#[inline(always)]
+pub unsafe fn received_line<T: Copy>(object: Object, line: T) -> Mbuf {
+    const { assert!(size_of::<T>() == LINE, "as long as what it replaces") };
+    let header: NonNull<Header> = object.cast();
+    // SAFETY: the caller has the buffer alone; the header is longer than that behind `rearm`.
+    unsafe {
+        (&raw mut (*header.as_ptr()).rearm).cast::<T>().write_unaligned(line);
+        Mbuf::from_header(header)
+    }
+}
+
 /// Two words of fields as they lie in memory.
 #[inline(always)]
 fn words([first, second]: [u64; 2]) -> [u64; 2] {
@@ -89,12 +108,59 @@ fn words([first, second]: [u64; 2]) -> [u64; 2] {
 /// pool `home`, that asks nothing of transmit. `None` of any other.
 #[inline(always)]
 pub fn simple(packet: &Mbuf, home: linecard_mempool::Home) -> Option<(u64, u16)> {
+    if asks(packet) { None } else { plain(packet, home) }
+}
+
+/// Address and length for a device, of a packet that is one plain buffer of the pool `home`, whatever it
+/// asks of transmit. `None` of any other.
+#[inline(always)]
+pub fn plain(packet: &Mbuf, home: linecard_mempool::Home) -> Option<(u64, u16)> {
     let header = packet.header();
-    if !header.is_plain() || header.flags & Flags::TX.bits() != 0 || header.home != home {
+    if !header.is_plain() || header.home != home {
         return None;
     }
     let iova = header.iova.wrapping_add(u64::from(header.rearm.data_off));
     Some((iova, header.rx.data_len))
+}
+
+/// Whether a packet asks anything of transmit.
+#[inline(always)]
+pub fn asks(packet: &Mbuf) -> bool {
+    packet.header().flags & Flags::TX.bits() != 0
+}
+
+/// All that a packet asks of transmit, to be compared with what the next one asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    flags: u64,
+    request: u64,
+    /// All ones, if the flags name the request.
+    request_mask: u64,
+    vlan: u16,
+    vlan_mask: u16,
+}
+
+impl Asked {
+    /// What `packet` asks for.
+    pub fn of(packet: &Mbuf) -> Self {
+        let (header, flags) = (packet.header(), packet.flags() & Flags::TX);
+        let tags = Flags::INSERT_VLAN | Flags::INSERT_QINQ;
+        let request_mask = if flags.intersects(!tags) { u64::MAX } else { 0 };
+        let vlan_mask = if flags.contains(Flags::INSERT_VLAN) { u16::MAX } else { 0 };
+        let (request, vlan) = (header.tx, header.rx.vlan);
+        Asked { flags: flags.bits(), request, request_mask, vlan, vlan_mask }
+    }
+
+    /// Whether `packet` asks for the same: never of one with an outer tag, which is not compared.
+    #[inline(always)]
+    pub fn is_same(&self, packet: &Mbuf) -> bool {
+        let header = packet.header();
+        let differs = (header.flags ^ self.flags) & Flags::TX.bits()
+            | (header.tx ^ self.request) & self.request_mask
+            | u64::from((header.rx.vlan ^ self.vlan) & self.vlan_mask)
+            | self.flags & Flags::INSERT_QINQ.bits();
+        differs == 0
+    }
 }
 
 /// Gives up a packet that is one plain buffer, as an object of its pool: what a transmit ring keeps.

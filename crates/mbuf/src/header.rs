@@ -92,6 +92,13 @@ impl Rearm {
     pub const fn new(buf_len: u16, data_off: u16, port: u16) -> Self {
         Rearm { data_off, segs: 1, kind: Kind::Direct as u8, port, buf_len }
     }
+
+    /// As it lies in memory.
+    #[inline(always)]
+    pub const fn word(self) -> u64 {
+        // SAFETY: 8 bytes of integers without padding, the size of which is asserted below.
+        unsafe { core::mem::transmute(self) }
+    }
 }
 
 /// What a receive says of a packet. Fields that the flags do not name may hold anything.
@@ -139,7 +146,8 @@ impl Header {
     /// Whether the buffer can go back to its pool as it is: direct and alone.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        // Without a branch between: both lie in one word.
-        (self.rearm.kind == Kind::Direct as u8) & (self.rearm.segs == 1)
+        // One comparison: both lie in one word.
+        u16::from_ne_bytes([self.rearm.segs, self.rearm.kind])
+            == const { u16::from_ne_bytes([1, Kind::Direct as u8]) }
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::{chain, packet, pool};
 use linecard_mbuf::driver::{
-    buffer, from_address, into_address, into_plain, receive_with, received,
+    Asked, LINE, asks, buffer, from_address, into_address, into_plain, plain, receive_with,
+    received, received_line, simple,
 };
 use linecard_mbuf::header::RxFields;
-use linecard_mbuf::{Burst, Flags, MbufPool};
+use linecard_mbuf::{Burst, Flags, L4Checksum, MbufPool, TxRequest};
 use linecard_mempool::Object;
 
 /// Writes `bytes` where a device would, and says so.
@@ -30,6 +31,55 @@ fn a_filled_buffer_becomes_a_packet() {
     packet.prepend(4).unwrap();
     drop(packet);
     assert_eq!(pool.available(), 4);
+}
+
+#[test]
+fn a_filled_buffer_becomes_a_packet_by_32_bytes_as_they_lie_in_memory() {
+    let pool = pool(4);
+    let object = pool.raw().take().unwrap();
+    fill(&pool, object, b"frame");
+    let mut line = [0; LINE];
+    line[..8].copy_from_slice(&pool.rearm(3).word().to_ne_bytes());
+    line[8..16].copy_from_slice(&Flags::RSS_HASH.bits().to_ne_bytes());
+    line[20..24].copy_from_slice(&5u32.to_ne_bytes());
+    line[24..26].copy_from_slice(&5u16.to_ne_bytes());
+    line[28..].copy_from_slice(&7u32.to_ne_bytes());
+    // SAFETY: filled just now, from this pool, ours alone.
+    let packet = unsafe { received_line(object, line) };
+    assert_eq!((packet.data(), packet.port(), packet.rss_hash()), (&b"frame"[..], 3, Some(7)));
+    drop(packet);
+    assert_eq!(pool.available(), 4);
+}
+
+#[test]
+fn packets_that_ask_transmit_for_the_same_are_the_same() {
+    let pool = pool(4);
+    let sums =
+        |l4_checksum| TxRequest { l2_len: 14, l3_len: 20, l4_checksum, ..Default::default() };
+    let [mut one, mut other] = [packet(&pool, b"one"), packet(&pool, b"other")];
+    let home = one.home();
+    let nothing = Asked::of(&one);
+    assert!(!asks(&one) && nothing.is_same(&other) && simple(&one, home).is_some());
+    one.request(sums(L4Checksum::Udp));
+    let asked = Asked::of(&one);
+    assert!(asks(&one) && simple(&one, home).is_none() && plain(&one, home).is_some());
+    assert!(!asked.is_same(&other) && !nothing.is_same(&one));
+    other.request(sums(L4Checksum::Tcp));
+    assert!(!asked.is_same(&other));
+    other.request(sums(L4Checksum::Udp));
+    // What is not asked for may be anything.
+    other.set_vlan(9);
+    assert!(asked.is_same(&other));
+    other.insert_vlan(9);
+    assert!(!asked.is_same(&other));
+    let asked = Asked::of(&other);
+    one.insert_vlan(8);
+    assert!(!asked.is_same(&one));
+    one.insert_vlan(9);
+    assert!(asked.is_same(&one));
+    one.insert_vlan_outer(1);
+    other.insert_vlan_outer(1);
+    assert!(!Asked::of(&one).is_same(&other), "outer tags are not compared");
 }
 
 #[test]
