@@ -185,7 +185,7 @@ fn memory_comes_and_goes_region_by_region_while_packets_pass() {
     let mut pair = Pair::new(Manner::default());
     let front = &pair.guest.front;
     assert!(front.ask::<_, u64>(Request::GetMaxMemSlots, &NONE).expect("a number") >= 8);
-    let more = Memory::new(1 << 16);
+    let (more, other) = (Memory::new(1 << 16), Memory::new(1 << 16));
     let place = Region {
         guest_addr: GUEST + (1 << 30),
         size: 1 << 16,
@@ -193,16 +193,17 @@ fn memory_comes_and_goes_region_by_region_while_packets_pass() {
         mmap_offset: 0,
     };
     let single = SingleRegion { padding: 0, region: place };
-    let add = |pair: &Pair| {
-        let fds = [more.fd.as_fd()];
+    let add = |pair: &Pair, memory: &Memory| {
+        let fds = [memory.fd.as_fd()];
         pair.guest.front.tell_and_wait(Request::AddMemReg, &single, &fds).expect("an answer")
     };
-    assert!(add(&pair) && !add(&pair), "once, and not over itself");
+    assert!(add(&pair, &more) && !add(&pair, &other), "once, and no other in its place");
+    assert!(add(&pair, &more), "the same again, as QEMU says it for each queue pair");
     passes(&mut pair);
     let remove = |pair: &Pair| {
         pair.guest.front.tell_and_wait(Request::RemMemReg, &single, &[]).expect("an answer")
     };
-    assert!(remove(&pair) && !remove(&pair));
+    assert!(remove(&pair) && remove(&pair) && !remove(&pair), "as often as it was added");
     passes(&mut pair);
     // Without the memory of its rings the port is silent, and goes on when it is back.
     let all = SingleRegion { padding: 0, region: region(&pair.guest.memory) };
