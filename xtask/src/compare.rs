@@ -48,6 +48,8 @@ enum Area {
     Fwd,
     /// `AF_PACKET` ports beside `net_af_packet`
     Afpacket,
+    /// `AF_XDP` ports beside `net_af_xdp`
+    Afxdp,
     /// TAP ports beside `net_tap`
     Tap,
     /// Classification: exact match, longest prefix, wildcard, meters, heavy flows (`--case exact`, `lpm`, `acl`,
@@ -62,11 +64,12 @@ enum Area {
 }
 
 impl Area {
-    const EACH: [Self; 8] = [
+    const EACH: [Self; 9] = [
         Self::Ring,
         Self::Mempool,
         Self::Fwd,
         Self::Afpacket,
+        Self::Afxdp,
         Self::Tap,
         Self::Classify,
         Self::Virtio,
@@ -79,6 +82,7 @@ impl Area {
             Self::Mempool => "mempool",
             Self::Fwd => "fwd",
             Self::Afpacket => "afpacket",
+            Self::Afxdp => "afxdp",
             Self::Tap => "tap",
             Self::Classify => "classify",
             Self::Virtio => "virtio",
@@ -95,6 +99,7 @@ impl Area {
             Self::Mempool => vec![Box::new(pair::Pair::mempool(seconds(0.5), case)?)],
             Self::Fwd => vec![Box::new(forward::Forward::new(seconds(3.0))?)],
             Self::Afpacket => vec![Box::new(wire::Wire::af_packet(seconds(2.0))?)],
+            Self::Afxdp => vec![Box::new(wire::Wire::af_xdp(seconds(2.0))?)],
             Self::Classify => classify::contests(compare.seconds, case)?,
             Self::Virtio => virtio::contests(seconds(1.0), case)?,
             Self::Ixgbe => vec![Box::new(ixgbe::Ixgbe::new(case)?)],

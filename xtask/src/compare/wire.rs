@@ -2,8 +2,8 @@
 //!
 //! All is in a network namespace of its own. A `dpdk-testpmd` on CPU 0 sends 64-byte frames into
 //! the source as fast as it can; the forwarder, ours or DPDK's, carries them on CPU 1; the figure
-//! is what the kernel counts as received at the sink. For `AF_PACKET` source and sink are the far
-//! ends of two veth pairs; for TAP they are the two TAP interfaces themselves.
+//! is what the kernel counts as received at the sink. For `AF_PACKET` and `AF_XDP` source and sink are
+//! the far ends of two veth pairs; for TAP they are the two TAP interfaces themselves.
 
 use super::dpdk::{self, Mode, Testpmd};
 use super::forward::linecard;
@@ -25,6 +25,7 @@ const FORWARDER_CPU: &str = "0@1,1@1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     AfPacket,
+    AfXdp,
     Tap,
 }
 
@@ -38,6 +39,10 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn af_packet(seconds: f64) -> Result<Self> {
         Self::new(Kind::AfPacket, seconds)
+    }
+
+    pub(super) fn af_xdp(seconds: f64) -> Result<Self> {
+        Self::new(Kind::AfXdp, seconds)
     }
 
     pub(super) fn tap(seconds: f64) -> Result<Self> {
@@ -54,7 +59,7 @@ impl Wire {
     /// The interfaces that the forwarder has in hand.
     fn ports(&self) -> [&'static str; 2] {
         match self.kind {
-            Kind::AfPacket => ["in1", "out0"],
+            Kind::AfPacket | Kind::AfXdp => ["in1", "out0"],
             Kind::Tap => ["tap0", "tap1"],
         }
     }
@@ -62,14 +67,14 @@ impl Wire {
     /// Where frames go in, and where they are counted.
     fn ends(&self) -> [&'static str; 2] {
         match self.kind {
-            Kind::AfPacket => ["in0", "out1"],
+            Kind::AfPacket | Kind::AfXdp => ["in0", "out1"],
             Kind::Tap => ["tap0", "tap1"],
         }
     }
 
     fn namespace(&self) -> Result<Namespace> {
         let namespace = Namespace::new()?;
-        if self.kind == Kind::AfPacket {
+        if self.kind != Kind::Tap {
             namespace.ip("link add in0 type veth peer name in1")?;
             namespace.ip("link add out0 type veth peer name out1")?;
         }
@@ -98,6 +103,7 @@ impl Wire {
     fn case(&self) -> &'static str {
         match self.kind {
             Kind::AfPacket => "io veth to veth 64 B one core",
+            Kind::AfXdp => "io veth to veth by AF_XDP 64 B one core",
             Kind::Tap => "io tap to tap 64 B one core",
         }
     }
@@ -105,6 +111,7 @@ impl Wire {
     fn our_port(&self, name: &str) -> String {
         match self.kind {
             Kind::AfPacket => format!("af-packet:iface={name}"),
+            Kind::AfXdp => format!("af-xdp:iface={name}"),
             Kind::Tap => format!("tap:name={name}"),
         }
     }
@@ -112,6 +119,7 @@ impl Wire {
     fn peer_port(&self, index: usize, name: &str) -> String {
         match self.kind {
             Kind::AfPacket => format!("net_af_packet{index},iface={name}"),
+            Kind::AfXdp => format!("net_af_xdp{index},iface={name},force_copy=1"),
             Kind::Tap => format!("net_tap{index},iface={name}"),
         }
     }
@@ -121,6 +129,7 @@ impl Contest for Wire {
     fn peer_name(&self) -> String {
         let driver = match self.kind {
             Kind::AfPacket => "net_af_packet",
+            Kind::AfXdp => "net_af_xdp",
             Kind::Tap => "net_tap",
         };
         format!("testpmd {driver} {}", dpdk::version())
@@ -128,7 +137,7 @@ impl Contest for Wire {
 
     fn ours(&self, _part: &str) -> Result<Vec<Sample>> {
         let namespace = self.namespace()?;
-        if self.kind == Kind::AfPacket {
+        if self.kind != Kind::Tap {
             self.ports().iter().try_for_each(|port| namespace.bring_up(port))?;
         }
         let [first, second] = self.ports().map(|port| self.our_port(port));
@@ -252,6 +261,12 @@ mod tests {
     #[ignore = "needs root and Debian's dpdk: cargo test -p xtask -- --ignored"]
     fn frames_cross_testpmd_from_veth_to_veth() {
         assert!(peer(Kind::AfPacket) > 0.0);
+    }
+
+    #[test]
+    #[ignore = "needs root and Debian's dpdk: cargo test -p xtask -- --ignored"]
+    fn frames_cross_testpmd_by_af_xdp() {
+        assert!(peer(Kind::AfXdp) > 0.0);
     }
 
     #[test]
