@@ -80,6 +80,7 @@ impl Device {
             Effect::Swsm => self.file.set(&SWSM, 0, value & 0b11),
             Effect::Msca => self.write_msca(value),
             Effect::Autoc => self.write_autoc(before, value),
+            Effect::Esdp => self.update_light(),
             Effect::Eicr => self.write_eicr(value),
             Effect::Eics | Effect::EicsEx => self.set_causes(slot, value),
             Effect::Eims | Effect::EimsEx => self.enable_causes(slot, value),
@@ -104,13 +105,6 @@ impl Device {
             self.reset();
             self.late(&CTRL, 0, ctrl::RST.mask() | ctrl::LRST.mask(), value);
         }
-    }
-
-    /// No PHY answers behind MDIO: an SFP+ card has none.
-    fn write_msca(&mut self, value: u32) {
-        self.file.set(&MSCA, 0, value & !msca::MDICMD.mask());
-        self.file.set(&MSRWD, 0, msrwd::MDIRDDATA.put(self.file.get(&MSRWD), 0xFFFF));
-        self.late(&MSCA, 0, msca::MDICMD.mask(), value);
     }
 }
 

@@ -86,6 +86,20 @@ pub trait Interrupts: Send {
 pub trait Wire: Send {
     /// Sends a frame. What cannot be sent is lost, as on a wire.
     fn transmit(&mut self, frame: &[u8]);
+
+    /// The card's laser goes on or off: the other end sees it.
+    fn light(&mut self, light: Light) {
+        let _ = light;
+    }
+}
+
+/// What comes out of a card's laser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Light {
+    /// It shines.
+    On,
+    /// It does not.
+    Off,
 }
 
 /// A wire that leads nowhere.

@@ -13,6 +13,7 @@ use crate::journal::Journal;
 use crate::link::Link;
 use crate::nonvolatile::Nonvolatile;
 use crate::nonvolatile::i2c::I2c;
+use crate::phy::Phy;
 use crate::rx::Receiving;
 use crate::tx::Transmitting;
 
@@ -21,7 +22,8 @@ use crate::tx::Transmitting;
 pub struct Identity {
     /// Its first MAC address.
     pub mac: [u8; 6],
-    /// PCI device id. The behaviour is the 82599's whatever it says.
+    /// PCI device id. An X540's (1528, 1560) has a PHY behind MDIO; otherwise the behaviour is the 82599's
+    /// whatever it says.
     pub device_id: u16,
 }
 
@@ -54,6 +56,8 @@ pub struct Device {
     pub(crate) nonvolatile: Nonvolatile,
     pub(crate) module: I2c,
     pub(crate) link: Link,
+    /// Of an X540.
+    pub(crate) phy: Option<Phy>,
     pub(crate) receiving: Receiving,
     pub(crate) transmitting: Transmitting,
     pub(crate) director: FlowDirector,
@@ -77,6 +81,7 @@ impl Device {
             nonvolatile: Nonvolatile::new(identity.mac, identity.device_id),
             module: I2c::new(),
             link: Link::default(),
+            phy: Phy::of(identity.device_id),
             receiving: Receiving::default(),
             transmitting: Transmitting::new(),
             director: FlowDirector::default(),
@@ -101,6 +106,7 @@ impl Device {
         self.nonvolatile.reset();
         self.faults.deferred.clear();
         self.link.restart();
+        self.update_light();
         self.preset_address();
         self.update_pin();
         self.host.dma.forget();
@@ -201,6 +207,7 @@ impl Device {
     pub fn tick(&mut self, now: u64) {
         self.now = now.max(self.now);
         self.settle();
+        self.run_coalescing();
         self.run_transmit();
         self.run_link();
         self.deliver();
@@ -208,7 +215,9 @@ impl Device {
 
     /// When [`tick`](Self::tick) has something to do next.
     pub fn deadline(&self) -> Option<u64> {
-        self.interrupting.deadline(self.now)
+        let others = [self.coalescing_until(), self.transmitting.wakes_at()];
+        let others = others.into_iter().flatten().map(|at| at.max(self.now));
+        others.chain(self.interrupting.deadline(self.now)).min()
     }
 
     /// What the device is asked to do wrong.

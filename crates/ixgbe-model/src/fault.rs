@@ -37,6 +37,8 @@ pub enum Garbage {
     NoEnd,
     /// All bits set.
     AllOnes,
+    /// Of merged segments: that the packet goes on in a descriptor that there is not.
+    WrongNext,
 }
 
 /// Asked-for misbehaviour. By default there is none.

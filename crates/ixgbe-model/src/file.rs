@@ -17,10 +17,12 @@ const RESET: &[(Register, u32)] = &[
     (MAXFRS, 1518 << 16),
     (RDRXCTL, 0x0000_8808),
     (VLNCTRL, 0x8100),
+    (EXVET, 0x8100 << 16),
     (DMATXCTL, 0x8100 << 16),
     (STATUS, 0x0008_0000),
     (EEMNGCTL, 0b11 << 18),
-    (ESDP, 0),
+    // SDP3 is an output: it switches the laser off.
+    (ESDP, 1 << 11),
     (DTXTCPFLGL, 0x0FF6_0FF6),
     (DTXTCPFLGH, 0x0F7F),
     (CTRL_EXT, 0),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::bus::{Direction, Dma, DmaFault, Interrupts, Level, Message, Wire};
+use crate::bus::{Direction, Dma, DmaFault, Interrupts, Level, Light, Message, Wire};
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,6 +121,7 @@ impl Interrupts for Recorder {
 #[derive(Clone, Debug, Default)]
 pub struct Sink {
     frames: Arc<Mutex<VecDeque<Vec<u8>>>>,
+    is_dark: Arc<Mutex<bool>>,
 }
 
 impl Sink {
@@ -134,6 +135,11 @@ impl Sink {
         locked(&self.frames).len()
     }
 
+    /// Whether the card's laser shines.
+    pub fn light(&self) -> Light {
+        if *locked(&self.is_dark) { Light::Off } else { Light::On }
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -143,5 +149,9 @@ impl Sink {
 impl Wire for Sink {
     fn transmit(&mut self, frame: &[u8]) {
         locked(&self.frames).push_back(frame.to_vec());
+    }
+
+    fn light(&mut self, light: Light) {
+        *locked(&self.is_dark) = light == Light::Off;
     }
 }

@@ -59,12 +59,13 @@ mod link;
 mod memory_access;
 mod nonvolatile;
 mod parse;
+mod phy;
 mod rx;
 mod time;
 mod tx;
 pub mod wire;
 
-pub use bus::{Direction, Dma, DmaFault, Host, Interrupts, Level, Message, Unplugged, Wire};
+pub use bus::{Direction, Dma, DmaFault, Host, Interrupts, Level, Light, Message, Unplugged, Wire};
 pub use config_space::ConfigSpace;
 pub use device::{Bar, Device, Identity};
 pub use fault::{Faults, Garbage, Presence};

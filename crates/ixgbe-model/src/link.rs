@@ -2,6 +2,7 @@
 
 use linecard_ixgbe_regs::registers::*;
 
+use crate::bus::Light;
 use crate::device::Device;
 
 /// What the link is.
@@ -20,17 +21,21 @@ pub(crate) struct Link {
     carrier: Carrier,
     /// LSC is to be raised.
     has_changed: bool,
+    /// What the other end of the wire was told of the laser.
+    light: Light,
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Self { carrier: Carrier::TenGigabit, has_changed: false }
+        Self { carrier: Carrier::TenGigabit, has_changed: false, light: Light::On }
     }
 }
 
 /// Ten gigabit, aligned, synchronised, signals detected, without UP and SPEED.
 const TEN_GIGABIT: u32 = 0x0800_D000;
 const ONE_GIGABIT: u32 = 0x0002_1000;
+/// SDP3, as an output: no laser.
+const LASER_OFF: u32 = 1 << 3;
 /// SDP2: no module.
 const MODULE_ABSENT: u32 = 1 << 2;
 
@@ -42,6 +47,11 @@ impl Link {
 
     pub(crate) fn is_up(&self) -> bool {
         self.carrier != Carrier::Down
+    }
+
+    /// Mb/s of the link, or of the last one.
+    pub(crate) fn megabits(&self) -> u64 {
+        if self.carrier == Carrier::OneGigabit { 1_000 } else { 10_000 }
     }
 
     pub(crate) fn links(&self) -> u32 {
@@ -66,6 +76,26 @@ impl Device {
             self.link.carrier = carrier;
             self.link.restart();
             self.run_link();
+        }
+    }
+
+    /// The other end's laser: without it there is no link.
+    pub fn set_light(&mut self, light: Light) {
+        self.set_carrier(match light {
+            Light::On => Carrier::TenGigabit,
+            Light::Off => Carrier::Down,
+        });
+    }
+
+    /// The laser is what the pins say, a PHY what its power: the wire is told when it changes.
+    pub(crate) fn update_light(&mut self) {
+        let word = self.file.get(&ESDP);
+        let is_off = esdp::DIRECTION.of(word) & esdp::DATA.of(word) & LASER_OFF != 0;
+        let is_asleep = self.phy.as_ref().is_some_and(|phy| phy.is_asleep());
+        let light = if is_off || is_asleep { Light::Off } else { Light::On };
+        if light != self.link.light {
+            self.link.light = light;
+            self.host.wire.light(light);
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) enum Network {
 pub(crate) struct Parsed {
     /// The tag, if there is one.
     pub(crate) vlan: Option<u16>,
+    /// Where it stands: behind the outer tag, if there is one.
+    pub(crate) tag: usize,
     /// After the tag.
     pub(crate) ether_type: u16,
     pub(crate) network: Network,
@@ -48,12 +50,24 @@ pub(crate) fn be16(frame: &[u8], at: usize) -> Option<u16> {
 impl Parsed {
     /// Looks at a frame; `tag_type` is the EtherType of VLAN tags.
     pub(crate) fn of(frame: &[u8], tag_type: u16) -> Self {
-        let mut parsed = Self { l3: 14, l4: frame.len(), end: frame.len(), ..Self::default() };
-        parsed.ether_type = be16(frame, 12).unwrap_or(0);
+        Self::behind(frame, 12, tag_type)
+    }
+
+    /// The same, where every frame has an outer tag of type `outer` (§7.4.5); what has none is looked at
+    /// as it is.
+    pub(crate) fn with_outer(frame: &[u8], outer: u16, tag_type: u16) -> Self {
+        Self::behind(frame, if be16(frame, 12) == Some(outer) { 16 } else { 12 }, tag_type)
+    }
+
+    /// With the tag, or else the EtherType, at `tag`.
+    fn behind(frame: &[u8], tag: usize, tag_type: u16) -> Self {
+        let (l4, end) = (frame.len(), frame.len());
+        let mut parsed = Self { tag, l3: tag + 2, l4, end, ..Self::default() };
+        parsed.ether_type = be16(frame, tag).unwrap_or(0);
         if parsed.ether_type == tag_type {
-            parsed.vlan = be16(frame, 14);
-            parsed.ether_type = be16(frame, 16).unwrap_or(0);
-            parsed.l3 = 18;
+            parsed.vlan = be16(frame, tag + 2);
+            parsed.ether_type = be16(frame, tag + 4).unwrap_or(0);
+            parsed.l3 = tag + 6;
         }
         let known = match parsed.ether_type {
             0x0800 => parsed.ipv4(frame),

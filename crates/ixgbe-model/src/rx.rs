@@ -1,5 +1,6 @@
 //! Receive: from the wire through the filters into the packet buffer, and from there into rings.
 
+mod coalesce;
 mod filter;
 mod ring;
 mod rss;
@@ -26,14 +27,17 @@ pub(crate) struct Receiving {
     bytes: usize,
     /// XOFF was sent, and no XON since.
     is_pausing: bool,
+    /// Segments that are being put together.
+    contexts: Vec<coalesce::Context>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     frame: Vec<u8>,
     parsed: Parsed,
     destination: Destination,
     is_inexact: bool,
+    is_stamped: bool,
 }
 
 impl Device {
@@ -54,18 +58,33 @@ impl Device {
         if self.is_pause(frame) {
             return;
         }
-        let parsed = Parsed::of(frame, vlnctrl::VET.of(self.file.get(&VLNCTRL)) as u16);
+        let parsed = self.parse(frame);
         let Some(passed) = self.passes(frame, &parsed) else { return };
         self.file.count(&RXNFGPC, 0, 1);
         let destination = self.steer(frame, &parsed);
         if destination.is_dropped {
             return;
         }
-        self.stamp_received(&parsed, frame, &destination);
-        let held =
-            Held { frame: frame.to_vec(), parsed, destination, is_inexact: passed.is_inexact };
-        self.hold(held);
+        let is_stamped = self.stamp_received(&parsed, frame);
+        let is_inexact = passed.is_inexact;
+        let frame = frame.to_vec();
+        self.hold(Held { frame, parsed, destination, is_inexact, is_stamped });
         self.run_receive();
+    }
+
+    /// Behind the outer tag, in extended VLAN mode.
+    fn parse(&self, frame: &[u8]) -> Parsed {
+        let tag_type = vlnctrl::VET.of(self.file.get(&VLNCTRL)) as u16;
+        match self.outer_tag() {
+            Some(outer) => Parsed::with_outer(frame, outer, tag_type),
+            None => Parsed::of(frame, tag_type),
+        }
+    }
+
+    /// The EtherType of outer tags, in extended VLAN mode.
+    pub(crate) fn outer_tag(&self) -> Option<u16> {
+        let is_on = self.file.has(&CTRL_EXT, ctrl_ext::EXTENDED_VLAN);
+        is_on.then(|| exvet::VET_EXT.of(self.file.get(&EXVET)) as u16)
     }
 
     /// Too short or too long: counted, and gone.
@@ -75,10 +94,9 @@ impl Device {
             true => maxfrs::MFS.of(self.file.get(&MAXFRS)),
             false => 1518,
         };
-        let tag = match vlnctrl::VET.of(self.file.get(&VLNCTRL)) as u16 {
-            tag if crate::parse::be16(frame, 12) == Some(tag) => 4,
-            _ => 0,
-        };
+        let parsed = self.parse(frame);
+        let outer = parsed.tag as u32 - 12;
+        let tag = outer + if parsed.vlan.is_some() { 4 } else { 0 };
         let counter: &Register = match () {
             () if frame.len() < 60 => &RUC,
             () if len > longest + tag => &ROC,
@@ -124,6 +142,9 @@ impl Device {
 
     pub(crate) fn write_rxdctl(&mut self, queue: u32, before: u32, value: u32) {
         let value = value & !rxdctl::SWFLUSH.mask();
+        if !rxdctl::ENABLE.is_set(value) {
+            self.close_queue(queue);
+        }
         self.file.set(&RXDCTL, queue, value);
         if (before ^ value) & rxdctl::ENABLE.mask() != 0 {
             self.late(&RXDCTL, queue, rxdctl::ENABLE.mask(), before);

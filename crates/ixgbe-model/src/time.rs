@@ -14,16 +14,21 @@ impl Device {
     pub(crate) fn clock(&self) -> u64 {
         let stored = u64::from(self.file.get(&SYSTIML)) | u64::from(self.file.get(&SYSTIMH)) << 32;
         let word = self.file.get(&TIMINCA);
-        let period = u64::from(timinca::PERIOD.of(word).max(1)) * 6;
-        let steps = self.now.saturating_sub(self.transmitting.clock_set_at) / period;
+        // Ticks of 6.4 ns at 10 Gb/s, and of 64 ns at 1 Gb/s (§7.9.3.1).
+        let tenths = if self.link.megabits() == 1_000 { 640 } else { 64 };
+        let period = u64::from(timinca::PERIOD.of(word).max(1)) * tenths;
+        let steps = self.now.saturating_sub(self.transmitting.clock_set_at) * 10 / period;
         stored.wrapping_add(steps.wrapping_mul(u64::from(timinca::INCREMENT.of(word))))
     }
 
-    pub(crate) fn system_time(&self, home: u32) -> u32 {
-        match home == SYSTIML.offset() {
-            true => self.clock() as u32,
-            false => (self.clock() >> 32) as u32,
+    /// Reading the low half holds the high one.
+    pub(crate) fn system_time(&mut self, home: u32) -> u32 {
+        if home != SYSTIML.offset() {
+            return self.transmitting.clock_held;
         }
+        let now = self.clock();
+        self.transmitting.clock_held = (now >> 32) as u32;
+        now as u32
     }
 
     pub(crate) fn write_system_time(&mut self) {
@@ -37,19 +42,18 @@ impl Device {
         stored
     }
 
-    pub(crate) fn stamp_received(
-        &mut self,
-        parsed: &Parsed,
-        frame: &[u8],
-        _to: &impl std::fmt::Debug,
-    ) {
+    /// Whether a frame was stamped.
+    pub(crate) fn stamp_received(&mut self, parsed: &Parsed, frame: &[u8]) -> bool {
         let control = self.file.get(&TSYNCRXCTL);
         let is_event = parsed.ether_type == PTP_ETHER_TYPE
             || parsed.transport == Transport::Udp && parsed.ports(frame).1 == PTP_EVENT_PORT;
-        if is_event && tsyncrxctl::EN.is_set(control) && !tsyncrxctl::RXTT.is_set(control) {
+        let is_stamped =
+            is_event && tsyncrxctl::EN.is_set(control) && !tsyncrxctl::RXTT.is_set(control);
+        if is_stamped {
             self.stamp(&RXSTMPL, &RXSTMPH);
             self.file.set(&TSYNCRXCTL, 0, control | tsyncrxctl::RXTT.mask());
         }
+        is_stamped
     }
 
     pub(crate) fn stamp_sent(&mut self) {

@@ -1,6 +1,7 @@
 //! Transmit: rings, contexts, and the way of a packet to the wire (§7.2).
 
 mod offload;
+mod pace;
 mod segment;
 
 use linecard_ixgbe_regs::descriptor::{context, transmit, transmit_legacy};
@@ -11,6 +12,7 @@ use crate::device::Device;
 use crate::interrupt::QueueKind;
 use crate::journal::Breach;
 use crate::rx::CRC_BYTES;
+use pace::Pace;
 
 /// Most descriptors of one packet, the context not counted (§7.2.1.1).
 const MOST_DESCRIPTORS: usize = 40;
@@ -61,14 +63,20 @@ pub(crate) struct Transmitting {
     queues: Vec<Queue>,
     /// When the clock of §7.9 was last set.
     pub(crate) clock_set_at: u64,
-    /// Rate limits in Mb/s by queue, as written.
-    rates: Vec<u32>,
+    /// Its high half, when the low one was last read.
+    pub(crate) clock_held: u32,
+    pace: Pace,
 }
 
 impl Transmitting {
     pub(crate) fn new() -> Self {
         let queues = QUEUES as usize;
-        Self { queues: vec![Queue::default(); queues], clock_set_at: 0, rates: vec![0; queues] }
+        Self {
+            queues: vec![Queue::default(); queues],
+            clock_set_at: 0,
+            clock_held: 0,
+            pace: Pace::new(queues),
+        }
     }
 }
 
@@ -103,6 +111,7 @@ impl Device {
 
     /// Works on all queues.
     pub(crate) fn run_transmit(&mut self) {
+        self.transmitting.pace.look_again();
         for queue in 0..QUEUES {
             if txdctl::ENABLE.is_set(self.file.at(&TXDCTL, queue)) {
                 self.run_queue(queue);
@@ -122,7 +131,7 @@ impl Device {
         let base =
             u64::from(self.file.at(&TDBAL, queue)) | u64::from(self.file.at(&TDBAH, queue)) << 32;
         let mut reports = false;
-        while head != tail {
+        while head != tail && self.may_send(queue) {
             let address = base + u64::from(head) * descriptor::BYTES as u64;
             let Some(words) = self.read_descriptor(address) else { break };
             head = (head + 1) % size;
@@ -209,11 +218,15 @@ impl Device {
     }
 
     fn insert_tag(&self, frame: &mut Vec<u8>, tag: u16) {
-        if frame.len() >= 12 {
+        // Behind the outer tag, which the driver has put there (§7.2.1.1).
+        let outer = self.outer_tag().filter(|_| self.file.has(&DMATXCTL, dmatxctl::GDV));
+        let has_outer = outer.is_some() && crate::parse::be16(frame, 12) == outer;
+        let at = if has_outer { 16 } else { 12 };
+        if frame.len() >= at {
             let kind = dmatxctl::VT.of(self.file.get(&DMATXCTL)) as u16;
             let [a, b] = kind.to_be_bytes();
             let [c, d] = tag.to_be_bytes();
-            frame.splice(12..12, [a, b, c, d]);
+            frame.splice(at..at, [a, b, c, d]);
         }
     }
 
@@ -222,6 +235,7 @@ impl Device {
             frame.resize(60, 0);
         }
         self.count_sent(queue, &frame);
+        self.pace(queue, frame.len() as u32);
         if self.file.has(&HLREG0, hlreg0::LPBK) {
             self.accept(&frame);
         } else if self.link.is_up() {
@@ -252,15 +266,5 @@ impl Device {
         } else if frame.first().is_some_and(|byte| byte & 1 != 0) {
             self.file.count(&MPTC, 0, 1);
         }
-    }
-
-    pub(crate) fn write_rate_limit(&mut self, value: u32) {
-        let queue = rttdqsel::TXDQ_IDX.of(self.file.get(&RTTDQSEL));
-        self.transmitting.rates[queue as usize] = value;
-    }
-
-    /// RTTBCNRC of a queue, as it was last written.
-    pub fn rate_limit(&self, queue: u32) -> u32 {
-        self.transmitting.rates.get(queue as usize).copied().unwrap_or(0)
     }
 }

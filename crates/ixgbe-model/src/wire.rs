@@ -9,11 +9,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::bus::Wire;
+use crate::bus::{Light, Wire};
 
 /// Longest frame on a wire: 16 KiB is more than the card takes.
 const LONGEST: usize = 16384;
@@ -32,6 +33,11 @@ pub trait Outlet: Send {
 
     /// Becomes readable when a frame comes. `None` if none will ever, or no one need wait for it.
     fn readable(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Whether light comes from the other end.
+    fn light(&self) -> Light {
+        Light::On
+    }
 
     /// Whether frames can be there as soon as the card has sent, so that they are to be taken before
     /// the driver goes on.
@@ -73,13 +79,21 @@ impl Outlet for Nothing {
 
 struct Direction {
     frames: Mutex<VecDeque<Vec<u8>>>,
+    is_dark: AtomicBool,
     bell: OwnedFd,
 }
 
 impl Direction {
     fn new() -> io::Result<Arc<Self>> {
         let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Arc::new(Self { frames: Mutex::default(), bell }))
+        Ok(Arc::new(Self { frames: Mutex::default(), is_dark: AtomicBool::new(false), bell }))
+    }
+}
+
+impl Direction {
+    fn ring(&self) {
+        // A bell that has rung too often is ringing already.
+        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
     }
 }
 
@@ -90,9 +104,14 @@ impl Wire for Cable {
         let mut frames = self.0.frames.lock().unwrap_or_else(PoisonError::into_inner);
         if frames.len() < CABLE_FRAMES {
             frames.push_back(frame.to_vec());
-            // A bell that has rung too often is ringing already.
-            let _ = rustix::io::write(&self.0.bell, &1u64.to_ne_bytes());
+            self.0.ring();
         }
+    }
+
+    fn light(&mut self, light: Light) {
+        // Relaxed: the bell, a system call, orders it.
+        self.0.is_dark.store(light == Light::Off, Ordering::Relaxed);
+        self.0.ring();
     }
 }
 
@@ -109,6 +128,11 @@ impl Outlet for Cable {
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.bell.as_fd())
+    }
+
+    fn light(&self) -> Light {
+        // Relaxed: as at the store.
+        if self.0.is_dark.load(Ordering::Relaxed) { Light::Off } else { Light::On }
     }
 }
 

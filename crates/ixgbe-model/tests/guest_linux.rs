@@ -14,7 +14,8 @@ use linecard_testbed::programs::iperf::{self, Load};
 use linecard_testbed::programs::ping;
 use linecard_testbed::{Need, needs};
 use stage::{Stage, stage, toeplitz};
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 
 const PORT: u16 = 7777;
 
@@ -102,6 +103,35 @@ fn received_checksums_are_checked_by_the_card() {
     drop(server);
     assert_eq!(far.statistic("rx_csum_offload_errors"), 0);
     assert_eq!(far.tcp_checksum_errors(), 0);
+}
+
+/// The kernel puts merged packets together by what descriptors say is their next one.
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn segments_are_merged_and_every_byte_is_where_it_was() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    far.ethtool_with("-K", "lro on");
+    far.wait_for_link();
+    near.wait_for_link();
+    let data: Vec<u8> =
+        (0..4_000_000u32).map(|at| (at.wrapping_mul(0x9E37_79B9) >> 24) as u8).collect();
+    let there = ("198.51.100.2", PORT);
+    let listener = far.netns.inside(|| TcpListener::bind(there)).unwrap().unwrap();
+    let mut stream = near.netns.inside(|| TcpStream::connect(there)).unwrap().unwrap();
+    let mut got = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| listener.accept().unwrap().0.read_to_end(&mut got).unwrap());
+        stream.write_all(&data).unwrap();
+        stream.shutdown(Shutdown::Both).unwrap();
+    });
+    let merged = far.statistic("hw_rsc_aggregated");
+    far.ethtool_with("-K", "lro off");
+    far.wait_for_link();
+    assert!(got == data, "{} bytes of {}", got.len(), data.len());
+    assert!(merged > 500, "{merged}");
 }
 
 #[test]

@@ -50,6 +50,9 @@ struct Qemu {
     /// QEMU's -qtest socket
     #[arg(long)]
     qtest: PathBuf,
+    /// Device id of the cards, in hexadecimal: 10fb is an X520, 1528 an X540
+    #[arg(long, default_value = "10fb", value_parser = device_id)]
+    device: u16,
     /// Bus of the cards
     #[arg(long, default_value_t = 0)]
     bus: u8,
@@ -84,6 +87,10 @@ struct Card {
     slot: u8,
 }
 
+fn device_id(text: &str) -> Result<u16, String> {
+    u16::from_str_radix(text, 16).map_err(|error| error.to_string())
+}
+
 fn card(text: &str) -> Result<Card, String> {
     let parts = text.split_once(':').ok_or("it is FD:SLOT, as in 3:5")?;
     let socket = parts.0.parse().map_err(|_| "the file descriptor is not a number")?;
@@ -103,7 +110,7 @@ fn serve_processes(arguments: &VfioUser) -> Result<()> {
     let plugs = plugs(&arguments.wire, arguments.sockets.len())?;
     let mut threads = Vec::new();
     for (index, (socket, plug)) in arguments.sockets.iter().zip(plugs).enumerate() {
-        let card = UserCard::listen(socket, identity(index), plug)
+        let card = UserCard::listen(socket, identity(index, Identity::default().device_id), plug)
             .with_context(|| format!("cannot listen on {}", socket.display()))?;
         threads.push(std::thread::spawn(move || -> Result<()> {
             loop {
@@ -120,8 +127,8 @@ fn serve_processes(arguments: &VfioUser) -> Result<()> {
     Ok(())
 }
 
-fn identity(index: usize) -> Identity {
-    let mut identity = Identity::default();
+fn identity(index: usize, device_id: u16) -> Identity {
+    let mut identity = Identity { device_id, ..Identity::default() };
     identity.mac[5] = index as u8 + 1;
     identity
 }
@@ -133,7 +140,8 @@ fn serve_guest(arguments: &Qemu) -> Result<()> {
     let threads: Result<Vec<_>> = pairs
         .map(|(index, (card, plug))| {
             let seat = seat(arguments, test_socket.clone(), *card);
-            start(&seat, index, *card, plug, arguments.on_fault())
+            let identity = identity(index, arguments.device);
+            start(&seat, identity, *card, plug, arguments.on_fault())
         })
         .collect();
     for thread in threads? {
@@ -149,7 +157,7 @@ fn seat(arguments: &Qemu, test_socket: TestSocket, card: Card) -> Seat {
 
 fn start(
     seat: &Seat,
-    index: usize,
+    identity: Identity,
     card: Card,
     plug: Plug,
     on_fault: OnFault,
@@ -157,7 +165,7 @@ fn start(
     // SAFETY: the number was given to us on the command line as a socket that was made for us; no
     // one else in this process has it.
     let socket = unsafe { OwnedFd::from_raw_fd(card.socket) };
-    let mut card = QemuCard::new(UnixStream::from(socket), seat, identity(index), plug)?;
+    let mut card = QemuCard::new(UnixStream::from(socket), seat, identity, plug)?;
     let slot = seat.slot;
     Ok(std::thread::spawn(move || {
         while card.serve_once(PATIENCE).context("the link to QEMU is broken")? {

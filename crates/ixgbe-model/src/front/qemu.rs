@@ -268,6 +268,7 @@ impl QemuCard {
     }
 
     fn take_frames(&mut self) -> io::Result<()> {
+        self.device.set_light(self.outlet.0.light());
         for _ in 0..FRAMES_AT_ONCE {
             if self.device.held_frames() >= HELD_FRAMES {
                 break;

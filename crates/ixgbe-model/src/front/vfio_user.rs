@@ -207,6 +207,7 @@ impl UserCard {
             self.wait(outlet.as_ref())?;
             let mut device = locked(&self.device);
             device.tick(self.began.elapsed().as_nanos() as u64);
+            device.set_light(outlet.light());
             for _ in 0..FRAMES_AT_ONCE {
                 if device.held_frames() >= FRAMES_AT_ONCE {
                     break;

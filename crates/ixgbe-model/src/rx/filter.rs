@@ -74,8 +74,10 @@ impl Device {
         }
         let control = self.file.get(&MFLCN);
         if mflcn::RFCE.is_set(control) {
-            let counter = if be16(frame, 16) == Some(0) { &LXONRXCNT } else { &LXOFFRXCNT };
+            let quanta = be16(frame, 16).unwrap_or(0);
+            let counter = if quanta == 0 { &LXONRXCNT } else { &LXOFFRXCNT };
             self.file.count(counter, 0, 1);
+            self.heed_pause(quanta);
         }
         !mflcn::PMCF.is_set(control)
     }

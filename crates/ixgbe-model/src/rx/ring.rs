@@ -22,21 +22,21 @@ pub(super) enum Placed {
 
 /// A ring, as the registers have it now.
 #[derive(Clone, Copy, Debug)]
-struct Ring {
+pub(super) struct Ring {
     queue: u32,
     base: u64,
-    size: u32,
-    head: u32,
+    pub(super) size: u32,
+    pub(super) head: u32,
     tail: u32,
     split: u32,
 }
 
 impl Ring {
-    fn free(&self) -> u32 {
+    pub(super) fn free(&self) -> u32 {
         (self.tail + self.size - self.head) % self.size
     }
 
-    fn address(&self, ahead: u32) -> u64 {
+    pub(super) fn address(&self, ahead: u32) -> u64 {
         self.base + u64::from((self.head + ahead) % self.size) * descriptor::BYTES as u64
     }
 }
@@ -54,13 +54,21 @@ struct Layout {
 impl Device {
     pub(super) fn place(&mut self, held: &Held) -> Placed {
         let queue = held.destination.queue;
-        let Some(ring) = self.ring(queue) else { return self.drop_frame(queue) };
+        if self.ring(queue).is_none() {
+            return self.drop_frame(queue);
+        }
         let frame = self.as_stored(held);
+        if self.coalesce(held, &frame) {
+            return Placed::Done;
+        }
+        let Some(ring) = self.ring(queue) else { return self.drop_frame(queue) };
         let layout = self.layout(&ring, &frame, held);
         if layout.count >= ring.size {
             return self.drop_frame(queue);
         }
         if layout.count > ring.free() {
+            // What others hold back may be what the driver waits for.
+            self.close_queue(queue);
             return match srrctl::DROP_EN.is_set(ring.split) {
                 true => self.drop_frame(queue),
                 false => Placed::NoDescriptor,
@@ -71,7 +79,7 @@ impl Device {
     }
 
     /// The ring of an enabled queue.
-    fn ring(&mut self, queue: u32) -> Option<Ring> {
+    pub(super) fn ring(&mut self, queue: u32) -> Option<Ring> {
         let size = self.file.at(&RDLEN, queue) / descriptor::BYTES as u32;
         let tail = self.file.at(&RDT, queue);
         if size == 0 || !rxdctl::ENABLE.is_set(self.file.at(&RXDCTL, queue)) {
@@ -108,7 +116,7 @@ impl Device {
     fn as_stored(&self, held: &Held) -> Vec<u8> {
         let mut frame = held.frame.clone();
         if self.strips_tag(held) {
-            frame.drain(12..16);
+            frame.drain(held.parsed.tag..held.parsed.tag + 4);
         }
         let strips_check =
             self.file.has(&RDRXCTL, rdrxctl::CRCSTRIP) || self.file.has(&HLREG0, hlreg0::RXCRCSTRP);
@@ -172,7 +180,7 @@ impl Device {
             rest = after;
             self.dma_write(posted[0], part);
             let words = match ahead + 1 == layout.count {
-                true => self.spoil(status.last(part.len()), part.len(), layout.buffer),
+                true => self.spoil(status.last(part.len()), layout.buffer),
                 false => status.more(part.len(), (ring.head + ahead + 1) % ring.size),
             };
             let is_legacy = srrctl::DESCTYPE.of(ring.split) == 0;
@@ -185,10 +193,10 @@ impl Device {
     }
 
     /// What the faults make of the last descriptor of a frame.
-    fn spoil(&self, mut words: [u64; 2], _len: usize, buffer: usize) -> [u64; 2] {
+    pub(super) fn spoil(&self, mut words: [u64; 2], buffer: usize) -> [u64; 2] {
         use descriptor::receive::{EOP, PKT_LEN};
         match self.faults.garbage {
-            None => {}
+            None | Some(Garbage::WrongNext) => {}
             Some(Garbage::HugeLength) => words[1] = PKT_LEN.put(words[1], buffer as u64 + 1),
             Some(Garbage::ZeroLength) => words[1] = PKT_LEN.put(words[1], 0),
             Some(Garbage::NoEnd) => words[1] = EOP.put(words[1], 0),
@@ -197,7 +205,7 @@ impl Device {
         words
     }
 
-    fn count_placed(&mut self, queue: u32, len: usize) {
+    pub(super) fn count_placed(&mut self, queue: u32, len: usize) {
         let counter = self.counter_of(&RQSMR, queue);
         let len = len as u32 + CRC_BYTES;
         self.file.count(&QPRC, counter, 1);

@@ -28,6 +28,9 @@ impl Status {
         if held.is_inexact {
             status.set(receive::PIF, 1);
         }
+        if held.is_stamped {
+            status.set(receive::TS, 1);
+        }
         status
     }
 
@@ -59,6 +62,7 @@ impl Status {
     }
 
     fn tag(&mut self, held: &Held) {
+        self.set(receive::VEXT, u64::from(held.parsed.tag > 12));
         if let Some(tag) = held.parsed.vlan {
             self.set(receive::VP, 1);
             self.set(receive::VLAN, u64::from(tag));
@@ -77,6 +81,13 @@ impl Status {
             self.set(receive::UDPCS, u64::from(parsed.transport == Transport::Udp));
             self.set(receive::L4E, u64::from(!is_good));
         }
+    }
+
+    /// Both checksums were looked at, and are right.
+    pub(super) fn is_good(&self) -> bool {
+        let word = self.words[1];
+        let wrong = receive::IPE.is_set(word) || receive::L4E.is_set(word);
+        receive::IPCS.is_set(word) && receive::L4CS.is_set(word) && !wrong
     }
 
     pub(super) fn is_wrong_l4(&self) -> bool {

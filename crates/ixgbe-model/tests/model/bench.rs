@@ -124,6 +124,12 @@ impl Bench {
         }
     }
 
+    /// What a descriptor of queue 0 says.
+    pub(crate) fn slot(&self, slot: u64) -> [u64; 2] {
+        let at = rx_slot(0, slot);
+        [self.memory.word(at), self.memory.word(at + 8)]
+    }
+
     /// What the first descriptor of a queue says.
     pub(crate) fn first(&self, queue: u32) -> [u64; 2] {
         let at = rx_slot(queue, 0);

@@ -61,6 +61,8 @@ registers! {
         FW_PHY1 7,
         FW_MAC_CSR 8,
         FW_FLASH 9,
+        /// X540: reads 0 to the first who reads, as SWSM.SMBI does.
+        REGSMP 31,
     }
     /// Functions and their power.
     FACTPS, factps = ReadOnly 0x10150 {
