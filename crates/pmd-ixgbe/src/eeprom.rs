@@ -1,6 +1,7 @@
 //! The EEPROM: words of 16 bits (§6, §8.2.3.2).
 
 use crate::hardware::{Hardware, PATIENCE, Shared};
+use crate::ids::Family;
 use crate::registers::Until;
 use crate::trouble::Trouble;
 use linecard_ixgbe_regs::registers::*;
@@ -10,6 +11,9 @@ const SUM: u16 = 0xBABA;
 
 /// The pointers whose areas count too (§6.3.3.1): words 3 to 0xE.
 const AREAS: std::ops::RangeInclusive<u16> = 0x03..=0x0E;
+
+/// The pointers of an X540 whose areas do not: its PHY's, and the option ROM's.
+const NOT_OF_X540: [u16; 2] = [0x04, 0x05];
 
 /// A word.
 pub(crate) fn word(hardware: &Hardware, at: u16) -> Result<u16, Trouble> {
@@ -33,7 +37,9 @@ pub(crate) fn check(hardware: &Hardware) -> Result<(), Trouble> {
         for at in 0..0x40 {
             sum = sum.wrapping_add(word(hardware, at)?);
         }
-        for pointer in AREAS {
+        let is_left_out =
+            |pointer: &u16| hardware.family != Family::I82599 && NOT_OF_X540.contains(pointer);
+        for pointer in AREAS.filter(|pointer| !is_left_out(pointer)) {
             sum = sum.wrapping_add(area(hardware, pointer)?);
         }
         Ok(sum)

@@ -7,15 +7,20 @@ use linecard_pmd_core::{AllMulticast, Promiscuous, VlanFilter};
 use std::collections::BTreeSet;
 
 /// RAL and RAH: the card's own address, and so many more.
-pub(crate) const MORE_ADDRESSES: usize = 127;
+const MORE_ADDRESSES: usize = 127;
+
+/// Addresses besides the card's own: those, and as many as the tables of hashes have bits.
+pub(crate) const EXTRA_ADDRESSES: usize = MORE_ADDRESSES + 4096;
 
 /// What the user has said, to be said again after a reset.
 #[derive(Clone, Debug)]
 pub(crate) struct Filters {
     pub(crate) own: MacAddr,
     /// By their place in RAL/RAH, less one.
-    pub(crate) more: Vec<MacAddr>,
-    /// Multicast addresses that RAL/RAH had no room for go into the hash table (MTA).
+    more: Vec<MacAddr>,
+    /// Those that RAL/RAH had no room for: into tables of hashes, of multicast (MTA) and unicast (UTA)
+    /// addresses, which let others in as well that have the same twelve bits.
+    hashed: Vec<MacAddr>,
     pub(crate) promiscuous: Promiscuous,
     pub(crate) all_multicast: AllMulticast,
     /// VLANs let through, if any has ever been named.
@@ -27,6 +32,7 @@ impl Filters {
         Filters {
             own,
             more: Vec::new(),
+            hashed: Vec::new(),
             promiscuous: Promiscuous::Off,
             all_multicast: AllMulticast::Off,
             vlans: None,
@@ -45,6 +51,46 @@ impl Filters {
         for index in 0..MORE_ADDRESSES {
             set_address(registers, index as u32 + 1, self.more.get(index).copied());
         }
+        let mut tables = [[0u32; 128]; 2];
+        for address in &self.hashed {
+            let hash = hash(*address);
+            tables[usize::from(address.is_multicast())][hash >> 5] |= 1 << (hash & 31);
+        }
+        for (register, table) in [&PFUTA, &MTA].into_iter().zip(tables) {
+            (0..).zip(table).for_each(|(index, word)| registers.write_at(register, index, word));
+        }
+        registers.write(&MCSTCTRL, mcstctrl::MFE.put(0, u32::from(!self.hashed.is_empty())));
+    }
+
+    /// Accepts another address. The text of an error says why not.
+    pub(crate) fn add(&mut self, address: MacAddr) -> Result<(), String> {
+        let mut known = self.more.iter().chain(&self.hashed);
+        if address == self.own || known.any(|other| *other == address) {
+            return Err(format!("{address} is accepted already"));
+        }
+        if self.more.len() < MORE_ADDRESSES {
+            self.more.push(address);
+        } else if self.hashed.len() < EXTRA_ADDRESSES - MORE_ADDRESSES {
+            self.hashed.push(address);
+        } else {
+            let all = "places for further addresses are taken: remove one";
+            return Err(format!("all {EXTRA_ADDRESSES} {all}"));
+        }
+        Ok(())
+    }
+
+    /// Accepts an address no longer; one that had no place of its own gets that. `false` if it was not
+    /// accepted.
+    pub(crate) fn remove(&mut self, address: MacAddr) -> bool {
+        if let Some(at) = self.hashed.iter().position(|other| *other == address) {
+            self.hashed.swap_remove(at);
+        } else if let Some(at) = self.more.iter().position(|other| *other == address) {
+            self.more.swap_remove(at);
+            self.more.extend(self.hashed.pop());
+        } else {
+            return false;
+        }
+        true
     }
 
     pub(crate) fn apply_modes(&self, registers: &Registers) {
@@ -77,6 +123,11 @@ impl Filters {
             VlanFilter::Drop => vlans.remove(&vlan),
         };
     }
+}
+
+/// Bits 47:36 of an address, of which the first byte is the lowest (§8.2.3.7.7, MO 0).
+fn hash(MacAddr([.., e, f]): MacAddr) -> usize {
+    usize::from(u16::from_le_bytes([e, f]) >> 4)
 }
 
 /// §8.2.3.7.8: the address's first byte is the lowest.

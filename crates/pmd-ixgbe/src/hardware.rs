@@ -119,20 +119,34 @@ impl Hardware {
         let registers = &self.registers;
         // Reading SMBI takes it: 0 says that it is ours.
         registers.wait(&Until::clear(&SWSM, swsm::SMBI, PATIENCE))?;
-        let begin = Instant::now();
-        loop {
-            registers.set(&SWSM, swsm::SWESMBI);
-            if registers.field(&SWSM, swsm::SWESMBI) == 1 || begin.elapsed() > PATIENCE {
-                break;
-            }
-        }
-        let before = registers.read(&SW_FW_SYNC);
-        if let Some(after) = change(before) {
-            registers.write(&SW_FW_SYNC, after);
+        self.shut_firmware_out();
+        let before = registers.read(&SW_FW_SYNC) & !sw_fw_sync::REGSMP.mask();
+        match change(before) {
+            Some(after) => registers.write(&SW_FW_SYNC, after),
+            // That gives REGSMP back.
+            None if self.family != Family::I82599 => registers.write(&SW_FW_SYNC, before),
+            None => {}
         }
         let both = swsm::SMBI.mask() | swsm::SWESMBI.mask();
         registers.write(&SWSM, registers.read(&SWSM) & !both);
         Ok(before)
+    }
+
+    /// The semaphore of driver and firmware, which is elsewhere in an X540. A firmware that does not give
+    /// it in time has died.
+    fn shut_firmware_out(&self) {
+        let registers = &self.registers;
+        let begin = Instant::now();
+        let is_ours = || match self.family {
+            Family::I82599 => {
+                registers.set(&SWSM, swsm::SWESMBI);
+                registers.field(&SWSM, swsm::SWESMBI) == 1
+            }
+            _ => registers.field(&SW_FW_SYNC, sw_fw_sync::REGSMP) == 0,
+        };
+        while !is_ours() && begin.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
     }
 
     /// Whether reads are answered by nobody.

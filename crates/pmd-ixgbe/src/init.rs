@@ -55,7 +55,7 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
 ];
 
 /// KiB of the one receive packet buffer, and of the one transmit packet buffer (§4.6.11.3.4).
-const RX_BUFFER: u32 = 512;
+pub(crate) const RX_BUFFER: u32 = 512;
 const TX_BUFFER: u32 = 160;
 
 /// §4.6.3: after a reset, all but queues and link. `frame` is the largest frame in bytes, its check
@@ -105,6 +105,36 @@ fn receive(registers: &Registers, frame: u32, buffer: u32) {
     registers.set(&CTRL_EXT, ctrl_ext::NS_DIS);
     registers.write(&MRQC, 0);
     registers.write_at(&PSRTYPE, 0, 0);
+}
+
+/// §4.6.7.2: what merging TCP segments needs besides its switch in each queue; or that there is none.
+pub(crate) fn coalesce(registers: &Registers, on: Coalesce) {
+    if on == Coalesce::No {
+        return registers.set(&RFCTL, rfctl::RSC_DIS);
+    }
+    registers.clear(&RFCTL, rfctl::RSC_DIS);
+    let word = registers.read(&RDRXCTL) | rdrxctl::RSCACKC.mask() | rdrxctl::FCOE_WRFIX.mask();
+    registers.write(&RDRXCTL, word);
+    // Acknowledgements without data are not held back.
+    registers.set(&RSCDBU, rscdbu::RSCACKDIS);
+    registers.write_at(&PSRTYPE, 0, psrtype::TCP.mask());
+}
+
+/// §7.4.5: every frame has an outer tag of this EtherType, that the card looks past: the tags that it
+/// filters, strips and inserts are those behind it.
+pub(crate) fn outer_tag(registers: &Registers, ether_type: Option<u16>) {
+    if let Some(ether_type) = ether_type {
+        registers.write(&EXVET, exvet::VET_EXT.put(0, u32::from(ether_type)));
+        registers.set(&CTRL_EXT, ctrl_ext::EXTENDED_VLAN);
+        registers.set(&DMATXCTL, dmatxctl::GDV);
+    }
+}
+
+/// Whether TCP segments are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coalesce {
+    No,
+    Yes,
 }
 
 /// The largest frame that is received (§8.2.3.22.13).

@@ -1,11 +1,26 @@
-//! A look inside: EEPROM and registers.
+//! A look inside: EEPROM, module, registers, firmware; and the lamp.
 
-use crate::eeprom;
+use crate::ids::{Family, Media};
 use crate::port::IxgbePort;
+use crate::{eeprom, i2c};
 use linecard_ixgbe_regs::Access::{ReadOnly, ReadWrite};
 use linecard_ixgbe_regs::registers::*;
-use linecard_pmd_core::{Error, RegisterValue};
+use linecard_pmd_core::{Driver, Error, Led, Module, RegisterValue};
 use std::ops::Range;
+
+/// Words of the EEPROM that name its contents (§6.2.25): the low half, the high half.
+const TRACK_ID: u32 = 0x2D;
+
+/// LEDCTL's modes (§8.2.3.1.4).
+const LINK_ACTIVE: u32 = 4;
+const LIT: u32 = 0xE;
+const DARK: u32 = 0xF;
+
+/// The lamp that is switched if none tells of link and activity.
+const USUAL_LAMP: u32 = 2;
+
+/// Bits of LEDCTL that each lamp has.
+const LAMP_BITS: u32 = 8;
 
 impl IxgbePort {
     /// Bytes of the EEPROM: 2^(6 + n) words (§8.2.3.2.1).
@@ -30,8 +45,10 @@ impl IxgbePort {
             return Err(Error::Gone { port: self.info.name.clone() });
         }
         let still = linecard_ixgbe_regs::all().filter(|r| matches!(r.access, ReadOnly | ReadWrite));
-        // Reading the high half of a stamp gives its place away.
-        let still = still.filter(|r| ![RXSTMPH.name, TXSTMPH.name].contains(&r.name));
+        // Reading the high half of a stamp gives its place away; an X540 gives a semaphore.
+        let is_x540 = self.hardware.family != Family::I82599;
+        let kept = [RXSTMPH.name, TXSTMPH.name, if is_x540 { SW_FW_SYNC.name } else { "" }];
+        let still = still.filter(|register| !kept.contains(&register.name));
         let each = still.flat_map(|register| {
             (0..register.count())
                 .filter_map(move |index| Some((register, index, register.at(index)?)))
@@ -42,5 +59,42 @@ impl IxgbePort {
                 RegisterValue { name: register.name, index, offset, value }
             };
         Ok(each.map(value).collect())
+    }
+
+    pub(crate) fn module_memory(&self) -> Result<Module, Error> {
+        match (self.hardware.family, self.hardware.media) {
+            (Family::I82599, Media::Sfp) => self.at("read the module", i2c::module(&self.hardware)),
+            (Family::X550, Media::Sfp) => {
+                Err(self.cannot("reach a module that its firmware keeps"))
+            }
+            _ => Err(self.cannot("show a module without an SFP+ cage")),
+        }
+    }
+
+    /// The track id of the EEPROM: what vendors name their releases by.
+    pub(crate) fn firmware_version(&self) -> Result<String, Error> {
+        let words = self.at("read the EEPROM", eeprom::words(&self.hardware, TRACK_ID, 2))?;
+        match words[..] {
+            [0xFFFF, 0xFFFF] => Err(self.refused("the EEPROM has no track id".into())),
+            [low, high] => Ok(format!("{:#010x}", u32::from(high) << 16 | u32::from(low))),
+            _ => Err(self.refused("the EEPROM is too short for a track id".into())),
+        }
+    }
+
+    /// Switches the lamp that tells of link and activity.
+    pub(crate) fn switch_lamp(&mut self, led: Led) {
+        let registers = &self.hardware.registers;
+        let normal = *self.lamps.get_or_insert_with(|| registers.read(&LEDCTL));
+        let mode = |lamp: u32| normal >> (LAMP_BITS * lamp) & 0xF;
+        let lamp = (0..4).find(|lamp| mode(*lamp) == LINK_ACTIVE).unwrap_or(USUAL_LAMP);
+        let word = |mode: u32| normal & !(0xFF << (LAMP_BITS * lamp)) | mode << (LAMP_BITS * lamp);
+        registers.write(
+            &LEDCTL,
+            match led {
+                Led::On => word(LIT),
+                Led::Off => word(DARK),
+                Led::Normal => normal,
+            },
+        );
     }
 }

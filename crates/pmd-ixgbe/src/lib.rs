@@ -41,12 +41,14 @@
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
 //! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx`, `tx`,
 //! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
-//! inside, `open` taking a card over, and `port`, which puts them together.
+//! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together.
 
+mod clock;
 mod eeprom;
 mod filters;
 mod flows;
 mod hardware;
+mod i2c;
 mod ids;
 mod init;
 mod inspect;
@@ -54,8 +56,10 @@ mod interrupts;
 mod known;
 mod link;
 mod open;
+mod pause;
 mod port;
 mod queue;
+mod rate;
 mod registers;
 mod rss;
 mod rx;

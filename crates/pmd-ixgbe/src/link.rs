@@ -20,6 +20,10 @@ const LASER_OFF: u32 = 1 << 3;
 const NEGOTIATION: u32 = 7;
 const RESTART: u16 = 1 << 9 | 1 << 12;
 
+/// The vendor's device of the PHY, its control register, low power.
+const VENDOR: u32 = 30;
+const LOW_POWER: u16 = 1 << 11;
+
 /// Sets the link up, or lets it negotiate anew.
 pub(crate) fn up(hardware: &Hardware) -> Result<(), Trouble> {
     match (hardware.family, hardware.media) {
@@ -36,6 +40,14 @@ pub(crate) fn down(hardware: &Hardware) {
     let registers = &hardware.registers;
     registers.write(&ESDP, laser(registers.read(&ESDP)) | LASER_OFF);
     registers.flush();
+}
+
+/// Has the PHY of an X540 sleep: the other end's link goes down.
+pub(crate) fn sleep(hardware: &Hardware) -> Result<(), Trouble> {
+    hardware.sharing(Shared::Phy, || {
+        let power = mdio_read(hardware, VENDOR, 0)?;
+        mdio_write(hardware, VENDOR, 0, power | LOW_POWER)
+    })
 }
 
 /// ESDP with SDP3 as an output, low.
@@ -58,6 +70,8 @@ fn serial(hardware: &Hardware, media: Media) -> Result<(), Trouble> {
 
 fn negotiate(hardware: &Hardware) -> Result<(), Trouble> {
     hardware.sharing(Shared::Phy, || {
+        let power = mdio_read(hardware, VENDOR, 0)?;
+        mdio_write(hardware, VENDOR, 0, power & !LOW_POWER)?;
         let control = mdio_read(hardware, NEGOTIATION, 0)?;
         mdio_write(hardware, NEGOTIATION, 0, control | RESTART)
     })

@@ -1,16 +1,18 @@
 //! Taking a card over: what the user wants of it, and what it can do.
 
-use crate::filters::{self, Filters, MORE_ADDRESSES};
+use crate::clock::Clock;
+use crate::filters::{self, EXTRA_ADDRESSES, Filters};
 use crate::flows::{self, DirectorMemory, FlowDirector, Flows};
 use crate::hardware::Hardware;
+use crate::ids::{Family, Media};
 use crate::port::{IxgbePort, KIB, LARGEST, OVERHEAD};
 use crate::stats::Sums;
 use crate::trouble::Trouble;
 use crate::{eeprom, ids, link, queue, rss};
 use linecard_eal::device::{Device, InterruptKind};
 use linecard_pmd_core::{
-    Capabilities, Controls, Descriptors, Error, PortInfo, QueueStats, RxOffloads, Step, TxOffloads,
-    VlanStrip,
+    Capabilities, Controls, Descriptors, Error, FlowControl, Pause, PortInfo, QueueStats,
+    RxOffloads, Step, TxOffloads, VlanStrip,
 };
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub struct IxgbeOptions {
     name: Option<String>,
     interval: Duration,
     director: FlowDirector,
+    outer_tag: Option<u16>,
 }
 
 impl Default for IxgbeOptions {
@@ -36,6 +39,7 @@ impl IxgbeOptions {
             name: None,
             interval: Duration::from_micros(50),
             director: FlowDirector::Perfect(DirectorMemory::KiB64),
+            outer_tag: None,
         }
     }
 
@@ -49,6 +53,15 @@ impl IxgbeOptions {
     /// (EITR, §7.3.2.1).
     pub fn interrupt_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
+        self
+    }
+
+    /// Every frame, received or sent, has an outer tag of this EtherType (0x88A8, or 0x8100 again), and may
+    /// have an inner one: VLAN filter, strip and insert are about the inner one, and checksums are
+    /// found behind both. The outer tag stays in the frame. What has none is served as if it had no
+    /// tag at all (§7.4.5).
+    pub fn outer_tag(mut self, ether_type: u16) -> Self {
+        self.outer_tag = Some(ether_type);
         self
     }
 
@@ -100,8 +113,12 @@ fn take_over(
         flows: Flows::new(options.director),
         strip: VlanStrip::Off,
         rss: None,
+        pause: FlowControl::new(Pause::Off),
+        clock: Clock::new(),
+        lamps: None,
         mtu: 1500,
         interval: options.interval,
+        outer_tag: options.outer_tag,
         running: None,
         alive: Weak::new(),
         stats: QueueStats::default(),
@@ -126,7 +143,7 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
         | RxOffloads::RSS_HASH
         | RxOffloads::PACKET_TYPE;
     rx_offloads.set(RxOffloads::MARK, matches!(options.director, FlowDirector::Perfect(_)));
-    let tx_offloads = TxOffloads::IP_CHECKSUM
+    let mut tx_offloads = TxOffloads::IP_CHECKSUM
         | TxOffloads::TCP_CHECKSUM
         | TxOffloads::UDP_CHECKSUM
         | TxOffloads::SCTP_CHECKSUM
@@ -134,21 +151,44 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
         | TxOffloads::VLAN_INSERT
         | TxOffloads::MULTI_SEGMENT;
     let wakes = hardware.device.interrupts().vectors(InterruptKind::MsiX) > 1;
+    // §7.11: merged segments wait for a vector's moderation, and not for ever.
+    let moderates = wakes && options.interval >= LEAST_INTERVAL;
+    rx_offloads.set(RxOffloads::LRO, moderates);
+    tx_offloads.set(TxOffloads::TIMESTAMP, hardware.family == Family::I82599);
     Capabilities {
         rx_queues: 128,
-        tx_queues: 128,
+        // §7.2.1.2.1: as many without traffic classes and pools.
+        tx_queues: 64,
         rx_descriptors: descriptors,
         tx_descriptors: descriptors,
         mtu: 68..=LARGEST - OVERHEAD,
         rx_offloads,
         tx_offloads,
         rss: Some(rss::capabilities(hardware.family.table())),
-        extra_macs: MORE_ADDRESSES,
+        extra_macs: EXTRA_ADDRESSES,
         min_buffer: KIB,
         iova: Some(hardware.device.dma().limits().mode),
         rx_wake_up: wakes,
         events: true,
         flows: flows::capabilities(options.director),
-        controls: Controls::EEPROM | Controls::REGISTERS,
+        controls: controls(hardware),
+    }
+}
+
+/// EITR counts in units of 2 µs: below, interrupts are not moderated.
+const LEAST_INTERVAL: Duration = Duration::from_micros(2);
+
+fn controls(hardware: &Hardware) -> Controls {
+    let every = Controls::FLOW_CONTROL
+        | Controls::TX_RATE
+        | Controls::QUEUE_RESTART
+        | Controls::EEPROM
+        | Controls::REGISTERS
+        | Controls::FIRMWARE
+        | Controls::LED;
+    match (hardware.family, hardware.media) {
+        (Family::I82599, Media::Sfp) => every | Controls::MODULE | Controls::TIME_SYNC,
+        (Family::I82599, _) => every | Controls::TIME_SYNC,
+        _ => every,
     }
 }

@@ -1,21 +1,24 @@
 //! The port: a card's life from its opening to its end.
 
-use crate::filters::{Filters, MORE_ADDRESSES};
+use crate::clock::{Clock, Stamp};
+use crate::filters::Filters;
 use crate::flows::{Flows, No};
 use crate::hardware::Hardware;
+use crate::ids::Family;
 use crate::interrupts::Interrupts;
 use crate::known::{Known, KnownPool, introduce};
 use crate::start::Running;
 use crate::stats::Sums;
 use crate::trouble::Trouble;
-use crate::{ids, init, link, rss};
+use crate::{ids, init, interrupts, link, pause, rss};
 use linecard_ixgbe_regs::registers::*;
 use linecard_mbuf::MbufPool;
 use linecard_net::MacAddr;
 use linecard_net::rule::Rule;
 use linecard_pmd_core::{
-    AllMulticast, Driver, Error, Event, FlowCount, FlowId, Link, LinkState, PortConfig, PortInfo,
-    Promiscuous, QueueStats, Queues, RegisterValue, RssConfig, RxOffloads, VlanFilter, VlanStrip,
+    Adjust, AllMulticast, Direction, Driver, Error, Event, FlowControl, FlowCount, FlowId, Led,
+    Link, LinkState, Module, PortConfig, PortInfo, Promiscuous, QueueStats, Queues, RegisterValue,
+    RssConfig, RxOffloads, RxQueue, TimeSync, TxQueue, TxRate, VlanFilter, VlanStrip,
 };
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -44,8 +47,14 @@ pub struct IxgbePort {
     pub(crate) flows: Flows,
     pub(crate) strip: VlanStrip,
     pub(crate) rss: Option<RssConfig>,
+    pub(crate) pause: FlowControl,
+    pub(crate) clock: Clock,
+    /// LEDCTL as it was before a lamp was switched.
+    pub(crate) lamps: Option<u32>,
     pub(crate) mtu: usize,
     pub(crate) interval: Duration,
+    /// EtherType of the outer tag that every frame has, if it has one.
+    pub(crate) outer_tag: Option<u16>,
     pub(crate) running: Option<Running>,
     /// Lives as long as a queue of the last start does.
     pub(crate) alive: Weak<()>,
@@ -60,7 +69,7 @@ impl IxgbePort {
         done.map_err(|trouble| trouble.at(&self.info.name, doing))
     }
 
-    fn offloads(&self) -> RxOffloads {
+    pub(crate) fn offloads(&self) -> RxOffloads {
         self.config.as_ref().map_or(RxOffloads::empty(), PortConfig::rx_offloads_asked)
     }
 }
@@ -75,6 +84,7 @@ impl Driver for IxgbePort {
         let mtu = config.mtu_asked().unwrap_or(1500);
         self.check_rooms(&config, mtu)?;
         self.check_rss(config.rss_asked())?;
+        self.check_lro(&config)?;
         self.introduced.retain(|pool| pool.strong_count() > 0);
         let mut known: Vec<Arc<KnownPool>> = Vec::new();
         for pool in config.all_pools() {
@@ -154,7 +164,13 @@ impl Driver for IxgbePort {
                 link::down(&self.hardware);
                 Ok(())
             }
-            (LinkState::Down, _) => Err(self.cannot("set its link down without an SFP+ cage")),
+            (LinkState::Down, ids::Media::Copper) if self.hardware.family == Family::X540 => {
+                let asleep = link::sleep(&self.hardware);
+                self.at("set the link down", asleep)
+            }
+            (LinkState::Down, _) => {
+                Err(self.cannot("set its link down without an SFP+ cage or a PHY"))
+            }
         }
     }
 
@@ -179,24 +195,15 @@ impl Driver for IxgbePort {
     }
 
     fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        if mac == self.filters.own || self.filters.more.contains(&mac) {
-            return Err(self.refused(format!("{mac} is accepted already")));
-        }
-        if self.filters.more.len() == MORE_ADDRESSES {
-            let all =
-                format!("all {MORE_ADDRESSES} places for further addresses are taken: remove one");
-            return Err(self.refused(all));
-        }
-        self.filters.more.push(mac);
+        self.filters.add(mac).map_err(|what| self.refused(what))?;
         self.filters.apply_addresses(&self.hardware.registers);
         Ok(())
     }
 
     fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        let Some(at) = self.filters.more.iter().position(|other| *other == mac) else {
+        if !self.filters.remove(mac) {
             return Err(self.refused(format!("{mac} was not added")));
-        };
-        self.filters.more.swap_remove(at);
+        }
         self.filters.apply_addresses(&self.hardware.registers);
         Ok(())
     }
@@ -273,6 +280,86 @@ impl Driver for IxgbePort {
         self.every_register()
     }
 
+    fn module(&mut self) -> Result<Module, Error> {
+        self.module_memory()
+    }
+
+    fn firmware(&mut self) -> Result<String, Error> {
+        self.firmware_version()
+    }
+
+    fn set_led(&mut self, led: Led) -> Result<(), Error> {
+        self.switch_lamp(led);
+        Ok(())
+    }
+
+    fn flow_control(&mut self) -> Result<FlowControl, Error> {
+        Ok(self.pause)
+    }
+
+    fn set_flow_control(&mut self, control: &FlowControl) -> Result<(), Error> {
+        let marks = pause::marks(&self.info.name, control, self.buffer(), frame(self.mtu) as u32)?;
+        self.pause = *control;
+        pause::apply(&self.hardware.registers, control, marks);
+        Ok(())
+    }
+
+    fn set_tx_rate(&mut self, queue: u16, rate: TxRate) -> Result<(), Error> {
+        self.limit_rate(queue, rate)
+    }
+
+    fn stop_queue(&mut self, direction: Direction, queue: u16) -> Result<(), Error> {
+        let stopped = self.stop_one(direction, queue);
+        self.at("stop a queue", stopped)
+    }
+
+    fn start_rx_queue(&mut self, queue: u16) -> Result<Box<dyn RxQueue>, Error> {
+        let seat = self.free_seat(Direction::Receive, queue)?;
+        let started = self.start_rx(seat);
+        Ok(Box::new(self.at("start a queue", started)?))
+    }
+
+    fn start_tx_queue(&mut self, queue: u16) -> Result<Box<dyn TxQueue>, Error> {
+        let seat = self.free_seat(Direction::Transmit, queue)?;
+        let started = self.start_tx(seat);
+        Ok(Box::new(self.at("start a queue", started)?))
+    }
+
+    fn set_time_sync(&mut self, sync: TimeSync) -> Result<(), Error> {
+        if self.hardware.family != Family::I82599 {
+            return Err(self.cannot("stamp frames on other cards than the 82599"));
+        }
+        self.clock.set(&self.hardware, sync, self.link.speed);
+        Ok(())
+    }
+
+    fn clock(&mut self) -> Result<Duration, Error> {
+        self.check_clock()?;
+        Ok(self.clock.now(&self.hardware))
+    }
+
+    fn set_clock(&mut self, time: Duration) -> Result<(), Error> {
+        self.check_clock()?;
+        self.clock.put(&self.hardware, time);
+        Ok(())
+    }
+
+    fn adjust_clock(&mut self, by: Adjust) -> Result<(), Error> {
+        self.check_clock()?;
+        self.clock.adjust(by);
+        Ok(())
+    }
+
+    fn rx_stamp(&mut self) -> Result<Option<Duration>, Error> {
+        self.check_clock()?;
+        Ok(self.clock.stamp(&self.hardware, Stamp::Received))
+    }
+
+    fn tx_stamp(&mut self) -> Result<Option<Duration>, Error> {
+        self.check_clock()?;
+        Ok(self.clock.stamp(&self.hardware, Stamp::Sent))
+    }
+
     fn events(&self) -> Option<BorrowedFd<'_>> {
         self.running.as_ref()?.interrupts.as_ref().map(Interrupts::file)
     }
@@ -290,6 +377,10 @@ impl Driver for IxgbePort {
         self.at("look at interrupts", asked)?;
         // Whoever asked: a look at one register is cheaper than to miss a change.
         let now = self.link()?;
+        if now != self.link {
+            self.clock.follow(&self.hardware, now.speed);
+            self.follow_link(now.speed);
+        }
         Ok((std::mem::replace(&mut self.link, now) != now).then_some(Event::Link(now)))
     }
 }
@@ -305,7 +396,7 @@ pub(crate) fn room(pool: &MbufPool) -> usize {
 }
 
 impl IxgbePort {
-    fn refused(&self, what: String) -> Error {
+    pub(crate) fn refused(&self, what: String) -> Error {
         Error::Refused { port: self.info.name.clone(), what }
     }
 
@@ -337,6 +428,41 @@ impl IxgbePort {
                 Err(self.refused(what))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Merged segments wait for the moderation of their queue's own vector.
+    fn check_lro(&self, config: &PortConfig) -> Result<(), Error> {
+        let (asked, max) = (config.rx_queue_count(), interrupts::MOST_QUEUES);
+        if !config.rx_offloads_asked().contains(RxOffloads::LRO) || asked <= max {
+            return Ok(());
+        }
+        let (port, hint) = (self.info.name.clone(), "; more have no vector for LRO".into());
+        Err(Error::Range { port, what: "receive queues", asked, min: 1, max, hint })
+    }
+
+    /// There is a clock as long as frames are stamped.
+    fn check_clock(&self) -> Result<(), Error> {
+        match (self.hardware.family, self.clock.sync) {
+            (Family::I82599, TimeSync::On) => Ok(()),
+            (Family::I82599, TimeSync::Off) => {
+                Err(self.refused("no clock runs: set_time_sync(TimeSync::On) starts it".into()))
+            }
+            _ => Err(self.cannot("tell the time on other cards than the 82599")),
+        }
+    }
+
+    /// Bytes of the receive packet buffer.
+    pub(crate) fn buffer(&self) -> u32 {
+        (init::RX_BUFFER - self.flows.director.buffer()) << 10
+    }
+
+    pub(crate) fn apply_pause(&self) {
+        let marks =
+            pause::marks(&self.info.name, &self.pause, self.buffer(), frame(self.mtu) as u32);
+        // They were checked when they were set; a larger MTU since then leaves them without effect.
+        if let Ok(marks) = marks {
+            pause::apply(&self.hardware.registers, &self.pause, marks);
         }
     }
 

@@ -188,6 +188,11 @@ impl QueueControl {
         }
     }
 
+    /// Whether the device will not touch the ring any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.lock() == State::Stopped
+    }
+
     /// Stops the queue, once.
     pub(crate) fn stop(&self) -> Result<(), Trouble> {
         let mut state = self.lock();

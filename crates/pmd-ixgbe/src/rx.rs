@@ -1,5 +1,6 @@
 //! Receive (§7.1): descriptors that are done become packets, and others are posted in their place.
 
+mod lro;
 mod meta;
 
 use crate::flows::Marks;
@@ -14,6 +15,7 @@ use linecard_mbuf::{Burst, Flags, Mbuf, MbufPool};
 use linecard_mempool::Object;
 use linecard_pmd_core::{Gate, Path, RxCounters, RxQueue, WakeUp};
 use linecard_ring::Sink;
+use lro::Heads;
 pub(crate) use meta::Meaning;
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ pub(crate) struct Parts {
     pub(crate) marks: Option<Arc<Marks>>,
     pub(crate) gate: Gate,
     pub(crate) counters: Arc<RxCounters>,
-    pub(crate) bell: Option<Bell>,
+    pub(crate) bell: Option<Arc<Bell>>,
     /// What the ring and the pool need to stay known to the device; and that the queue lives.
     pub(crate) keeps: crate::start::Keeps,
 }
@@ -46,6 +48,8 @@ pub(crate) struct Parts {
 pub(crate) enum Scatter {
     No,
     Yes,
+    /// In several that do not stand together: segments are merged (RSC).
+    Apart,
 }
 
 /// A receive queue.
@@ -59,6 +63,8 @@ pub(crate) struct Receive {
     posted: u32,
     /// A frame whose end has not come yet.
     partial: Partial,
+    /// Or several, if segments are merged.
+    heads: Option<Heads>,
     /// The device has written what no device would.
     broken: bool,
 }
@@ -88,8 +94,10 @@ impl Receive {
         let shadow = Shadow(vec![filler; parts.ring.cells().len() as usize].into_boxed_slice());
         let rearm = parts.pool.rearm(parts.port);
         let partial = Partial::None;
+        let slots = parts.ring.cells().len() as usize;
+        let heads = (parts.scatter == Scatter::Apart).then(|| Heads::new(slots));
         let mut queue =
-            Receive { parts, rearm, shadow, next: 0, posted: 0, partial, broken: false };
+            Receive { parts, rearm, shadow, next: 0, posted: 0, partial, heads, broken: false };
         queue.fill();
         queue
     }
@@ -158,7 +166,8 @@ impl Receive {
     /// `into` can be written `limit` times.
     #[inline(always)]
     unsafe fn receive_into(&mut self, into: *mut Mbuf, limit: usize) -> (usize, u64) {
-        let limit_of_whole = if self.is_between() { limit } else { 0 };
+        let is_whole = self.is_between() && self.heads.is_none();
+        let limit_of_whole = if is_whole { limit } else { 0 };
         // SAFETY: the caller's promise.
         let (mut got, mut bytes) = unsafe {
             match self.parts.meaning.is_wanted() {
@@ -235,6 +244,9 @@ impl Receive {
     /// What the next descriptor has brought, if it is done: a frame in pieces, or a lie.
     #[inline(never)]
     fn other_frame(&mut self) -> Option<Found> {
+        if self.heads.is_some() {
+            return self.coalesced();
+        }
         let status = self.parts.ring.cells().status(self.next);
         if self.next == self.posted || !receive::DD.is_set(status) {
             return None;
@@ -252,7 +264,15 @@ impl Receive {
         if len.wrapping_sub(1) >= self.parts.room {
             return self.lie();
         }
-        let first = self.parts.ring.cells().first(self.next);
+        let packet = self.packet(self.parts.ring.cells().first(self.next), status, len);
+        match receive::EOP.is_set(status) && self.is_between() {
+            true => Some(Found::Packet(packet)),
+            false => Some(self.piece(packet, status)),
+        }
+    }
+
+    /// The buffer at `next`, with `len` bytes that its descriptor tells of.
+    fn packet(&self, first: u64, status: u64, len: u16) -> Mbuf {
         let (packet_type, flags) = self.parts.meaning.of(first, status);
         let fields = RxFields {
             packet_type,
@@ -264,11 +284,7 @@ impl Receive {
         };
         let object = self.shadow.0[self.parts.ring.cells().slot(self.next)];
         // SAFETY: as in `whole_frames`.
-        let packet = unsafe { received(object, self.rearm, flags, fields) };
-        match receive::EOP.is_set(status) && self.is_between() {
-            true => Some(Found::Packet(packet)),
-            false => Some(self.piece(packet, status)),
-        }
+        unsafe { received(object, self.rearm, flags, fields) }
     }
 
     /// A piece of a frame of several. What it means is said with its last piece (§7.1.6.2).
@@ -334,13 +350,14 @@ impl RxQueue for Receive {
         let reason = match self.parts.scatter {
             Scatter::No => "one buffer holds the largest frame",
             Scatter::Yes => "frames may lie in several buffers",
+            Scatter::Apart => "TCP segments are merged",
         };
         let told = match self.parts.meaning.is_wanted() {
             true => "tells what was asked for",
             false => "tells lengths only, as no more was asked for",
         };
         Path {
-            name: "bulk",
+            name: if self.heads.is_some() { "lro" } else { "bulk" },
             reason: format!("{reason}; {told}; posts {BATCH} descriptors at a time"),
         }
     }
@@ -359,7 +376,7 @@ impl RxQueue for Receive {
     }
 
     fn arm(&mut self) -> Option<WakeUp<'_>> {
-        self.parts.bell.as_ref().map(Bell::arm)
+        self.parts.bell.as_ref().map(|bell| bell.arm())
     }
 }
 

@@ -2,8 +2,8 @@
 //! are added up here, and have to be asked for every few minutes.
 
 use crate::registers::Registers;
-use linecard_ixgbe_regs::Register;
 use linecard_ixgbe_regs::registers::*;
+use linecard_ixgbe_regs::{Field, Register};
 use std::sync::Mutex;
 
 /// Counters of 32 bits, by DPDK's names.
@@ -43,8 +43,18 @@ const COUNTERS: &[(&str, &Register)] = &[
     ("tx_multicast_packets", &MPTC),
     ("tx_broadcast_packets", &BPTC),
     ("rx_l3_l4_xsum_error", &XEC),
+    ("rx_mac_short_packet_dropped", &MSPDC),
+    ("rx_management_packets", &MNGPRC),
+    ("rx_management_dropped", &MNGPDC),
+    ("tx_management_packets", &MNGPTC),
     ("flow_director_matched_filters", &FDIRMATCH),
     ("flow_director_missed_filters", &FDIRMISS),
+];
+
+/// Counters of half a register.
+const HALVES: &[(&str, Field)] = &[
+    ("flow_director_added_filters", fdirustat::ADD),
+    ("flow_director_removed_filters", fdirustat::REMOVE),
 ];
 
 /// Counters of 36 bits: the low register first (§8.2.3.23.1 ff.).
@@ -64,6 +74,7 @@ pub(crate) struct Sums(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     counters: Vec<u64>,
+    halves: Vec<u64>,
     wide: Vec<u64>,
     missed: u64,
     /// By queue, dropped for want of a descriptor.
@@ -81,6 +92,13 @@ impl Sums {
         };
         state.counters.resize(COUNTERS.len(), 0);
         state.counters.iter_mut().zip(COUNTERS).for_each(|(sum, (_, at))| *sum += read(at));
+        state.halves.resize(HALVES.len(), 0);
+        let word = read(&FDIRUSTAT) as u32;
+        state
+            .halves
+            .iter_mut()
+            .zip(HALVES)
+            .for_each(|(sum, (_, half))| *sum += u64::from(half.of(word)));
         state.wide.resize(WIDE.len(), 0);
         let wide = |(low, high)| read(low) | (read(high) & 0xF) << 32;
         let both = |(_, low, high): &(_, _, _)| wide((*low, *high));
@@ -106,8 +124,9 @@ impl Sums {
     pub(crate) fn named(&self, registers: &Registers) -> Vec<(String, u64)> {
         let state = self.update(registers);
         let counters = COUNTERS.iter().map(|(name, _)| name).zip(&state.counters);
+        let halves = HALVES.iter().map(|(name, _)| name).zip(&state.halves);
         let wide = WIDE.iter().map(|(name, ..)| name).zip(&state.wide);
-        counters.chain(wide).map(|(name, sum)| ((*name).to_owned(), *sum)).collect()
+        counters.chain(halves).chain(wide).map(|(name, sum)| ((*name).to_owned(), *sum)).collect()
     }
 
     /// Forgets what was counted while nobody looked (§4.6.5).

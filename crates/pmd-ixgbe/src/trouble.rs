@@ -33,6 +33,12 @@ pub(crate) enum Trouble {
     /// No usable address in the EEPROM.
     #[error("the card's own address is {address}: no station can have it, set one in the EEPROM")]
     Address { address: String },
+    /// Nothing, or not enough, in the cage.
+    #[error("the SFP+ module {what}")]
+    Module { what: &'static str },
+    /// It was asked of a port that does not run.
+    #[error("the port does not run: start it")]
+    Stopped,
     /// A ring's memory lies in pieces.
     #[error(
         "descriptor rings of {bytes} bytes are not contiguous for the device: reserve huge pages"

@@ -6,8 +6,8 @@ use crate::registers::Registers;
 use linecard_ixgbe_regs::registers::*;
 use linecard_net::rule::{EthItem, Ipv4Item, Item, Match, PortsItem, Rule, TcpItem};
 
-/// EtherType filters that there are, and 5-tuple filters.
-pub(super) const TYPES: u32 = 8;
+/// EtherType filters that there are (the last one finds PTP), and 5-tuple filters.
+pub(super) const TYPES: u32 = crate::clock::PTP_FILTER;
 pub(super) const TUPLES: u32 = 128;
 
 /// IPv4 and IPv6 are not for EtherType filters (§7.1.2.3).

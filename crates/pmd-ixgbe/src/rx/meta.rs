@@ -41,7 +41,7 @@ impl Meaning {
         types.iter_mut().enumerate().for_each(|(index, entry)| *entry = packet_type(index).bits());
         let mut flags = Box::new([Flags::empty(); 256]);
         flags.iter_mut().enumerate().for_each(|(index, entry)| *entry = told(index, offloads));
-        let nothing = RxOffloads::SCATTER | RxOffloads::VLAN_FILTER;
+        let nothing = RxOffloads::SCATTER | RxOffloads::VLAN_FILTER | RxOffloads::LRO;
         Meaning { types, flags, is_wanted: !nothing.contains(offloads) }
     }
 

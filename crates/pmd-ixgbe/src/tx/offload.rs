@@ -46,10 +46,12 @@ pub(crate) fn plan(packet: &Mbuf, parts: &Parts, before: &Context) -> Option<Pla
         Segmentation::Udp(_) => return None,
         Segmentation::Tcp(size) => cut(packet, &request, size, parts.longest as usize)?,
     };
-    let needs = tag.is_some() || asked.intersects(!TxOffloads::MULTI_SEGMENT);
+    let needs =
+        tag.is_some() || asked.intersects(!TxOffloads::MULTI_SEGMENT.union(TxOffloads::TIMESTAMP));
     let told = if needs { Context(words(&request, tag)) } else { *before };
     let context = (told != *before).then_some(told.0);
-    let data = transmit::PAYLEN.put(DATA | wishes(&request, tag), payload as u64);
+    let stamp = if asked.contains(TxOffloads::TIMESTAMP) { transmit::MAC_TSTAMP.mask() } else { 0 };
+    let data = transmit::PAYLEN.put(DATA | stamp | wishes(&request, tag), payload as u64);
     Some(Plan { descriptors: segments + usize::from(context.is_some()), context, told, data })
 }
 
@@ -80,6 +82,7 @@ fn asked(flags: Flags, segments: usize) -> TxOffloads {
         (Flags::SCTP_CHECKSUM, TxOffloads::SCTP_CHECKSUM),
         (Flags::TCP_SEGMENTATION, TxOffloads::TCP_SEGMENTATION),
         (Flags::UDP_SEGMENTATION, TxOffloads::UDP_SEGMENTATION),
+        (Flags::STAMP, TxOffloads::TIMESTAMP),
     ];
     let one = |(flag, offload): &(Flags, TxOffloads)| flags.contains(*flag).then_some(*offload);
     let several = if segments > 1 { TxOffloads::MULTI_SEGMENT } else { TxOffloads::empty() };

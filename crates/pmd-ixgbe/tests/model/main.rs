@@ -2,8 +2,11 @@
 
 mod bed;
 mod conformance;
+mod controls;
+mod copper;
 mod ends;
 mod faults;
 mod features;
+mod merge;
 mod other_process;
 mod rules;

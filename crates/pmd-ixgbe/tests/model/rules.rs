@@ -70,6 +70,8 @@ fn networks_are_directed_dropped_and_marked() {
     ids.iter().for_each(|id| right.port.destroy_flow(*id).expect("it ran"));
     assert_eq!(all(&mut right), [Some((0, None)); 5]);
     assert_eq!(right.card.model().flow_director_filters(), 0);
+    assert_eq!(right.named("flow_director_added_filters"), 4);
+    assert_eq!(right.named("flow_director_removed_filters"), 4);
     right.card.assert_clean();
 }
 

@@ -21,12 +21,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where frames wait that a model has sent.
-struct Out(Frames);
+/// Where frames wait that a model has sent, and what its laser does.
+struct Out(Frames, Arc<Mutex<model::Light>>);
 
 impl model::Wire for Out {
     fn transmit(&mut self, frame: &[u8]) {
         lock(&self.0).push_back(frame.to_vec());
+    }
+
+    fn light(&mut self, light: model::Light) {
+        *lock(&self.1) = light;
     }
 }
 
@@ -49,12 +53,21 @@ struct Card {
     memory: Memory,
     vectors: Vectors,
     sent: Frames,
+    light: Arc<Mutex<model::Light>>,
     /// Where what was sent goes: the other end of the cable, or back.
     to: Mutex<Option<Arc<Card>>>,
+    /// The light that the other end was last told of.
+    shown: Mutex<model::Light>,
 }
 
 impl Card {
     fn carry(&self) {
+        let light = *lock(&self.light);
+        if let Some(other) = &*lock(&self.to)
+            && std::mem::replace(&mut *lock(&self.shown), light) != light
+        {
+            lock(&other.model).set_light(light);
+        }
         loop {
             let Some(frame) = lock(&self.sent).pop_front() else { return };
             match &*lock(&self.to) {
@@ -107,21 +120,29 @@ impl Modelled {
 
     pub(crate) fn with(identity: model::Identity) -> Self {
         let (memory, vectors, sent) = (Memory::default(), Vectors::default(), Frames::default());
+        let light = Arc::new(Mutex::new(model::Light::On));
         let host = model::Host {
             dma: Box::new(memory.clone()),
             interrupts: Box::new(vectors.clone()),
-            wire: Box::new(Out(sent.clone())),
+            wire: Box::new(Out(sent.clone(), light.clone())),
         };
         let mut device = model::Device::new(identity, host);
         device.place_table(model::Table::AtHost);
-        let card = Card { model: Mutex::new(device), memory, vectors, sent, to: Mutex::default() };
+        let (model, to) = (Mutex::new(device), Mutex::default());
+        let shown = Mutex::new(model::Light::On);
+        let card = Card { model, memory, vectors, sent, light, to, shown };
         Modelled { card: Arc::new(card), presence: Arc::new(Presence::new()) }
     }
 
     /// Two, joined by a cable.
     pub(crate) fn pair() -> [Self; 2] {
         let mac = |last| model::Identity { mac: [2, 0x1C, 0, 0, 0, last], ..Default::default() };
-        let [left, right] = [Self::with(mac(1)), Self::with(mac(2))];
+        Self::pair_of([mac(1), mac(2)])
+    }
+
+    /// Two of these, joined by a cable.
+    pub(crate) fn pair_of(identities: [model::Identity; 2]) -> [Self; 2] {
+        let [left, right] = identities.map(Self::with);
         *lock(&left.card.to) = Some(right.card.clone());
         *lock(&right.card.to) = Some(left.card.clone());
         [left, right]

@@ -1,0 +1,170 @@
+//! The card's clock, and time stamps of PTP frames (§7.9).
+//!
+//! The clock counts in fractions of a nanosecond, at each tick of the MAC's, whose length hangs on the
+//! link's speed. It wraps after more than two hours: time is added up here whenever somebody asks.
+
+use crate::hardware::Hardware;
+use crate::registers::Registers;
+use linecard_ixgbe_regs::Register;
+use linecard_ixgbe_regs::registers::*;
+use linecard_pmd_core::{Adjust, TimeSync};
+use std::time::{Duration, Instant};
+
+/// EtherType of PTP, and the filter that finds it: rules have those before it.
+const PTP: u32 = 0x88F7;
+pub(crate) const PTP_FILTER: u32 = 7;
+
+/// TSYNCRXCTL.TYPE: event messages of version 2, over Ethernet and UDP.
+const EVENTS: u32 = 5;
+
+/// By the link's speed in Mb/s: what is added each tick, and the bits below a nanosecond of it. Ticks
+/// are of 6.4 ns at 10 Gb/s, and longer as the link is slower.
+const TICKS: &[(u32, u32, u32)] =
+    &[(10_000, 13_421_773, 21), (1_000, 64 << 17, 17), (100, 640 << 14, 14)];
+
+/// What is known of the time.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    pub(crate) sync: TimeSync,
+    /// When the card's counter was `counter`, the time was this many nanoseconds.
+    nanoseconds: u64,
+    counter: u64,
+    /// And this machine's clock was this.
+    then: Instant,
+    /// Mb/s that the ticks are set for, and their bits below a nanosecond.
+    speed: u32,
+    shift: u32,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        let (speed, _, shift) = TICKS[0];
+        let then = Instant::now();
+        Clock { sync: TimeSync::Off, nanoseconds: 0, counter: 0, then, speed, shift }
+    }
+
+    /// Switches stamps on, or off (§7.9.3). The clock goes on from where it was.
+    pub(crate) fn set(&mut self, hardware: &Hardware, sync: TimeSync, speed: Option<u32>) {
+        if self.sync == TimeSync::On && sync == TimeSync::On {
+            return;
+        }
+        self.sync = sync;
+        self.apply(hardware, speed);
+    }
+
+    /// Says it again after a reset, which takes the card's counter back to 0.
+    pub(crate) fn apply(&mut self, hardware: &Hardware, speed: Option<u32>) {
+        let registers = &hardware.registers;
+        let on = self.sync == TimeSync::On;
+        let word = etqf::ETYPE.put(etqf::EN.mask() | etqf::IEEE1588.mask(), PTP);
+        registers.write_at(&ETQF, PTP_FILTER, if on { word } else { 0 });
+        registers.write_at(&ETQS, PTP_FILTER, 0);
+        let word = tsyncrxctl::TYPE.put(tsyncrxctl::EN.mask(), EVENTS);
+        registers.write(&TSYNCRXCTL, if on { word } else { 0 });
+        registers.write(&TSYNCTXCTL, if on { tsynctxctl::EN.mask() } else { 0 });
+        if on {
+            registers.write(&TSAUXC, 0);
+            self.set_ticks(registers, speed.unwrap_or(self.speed));
+            // What was stamped before is nobody's.
+            let _ = (registers.read(&RXSTMPH), registers.read(&TXSTMPH));
+        }
+    }
+
+    /// Counts from now on, at a link's speed.
+    fn set_ticks(&mut self, registers: &Registers, speed: u32) {
+        let (speed, increment, shift) =
+            TICKS.iter().copied().find(|(of, ..)| *of == speed).unwrap_or(TICKS[0]);
+        let now = Instant::now();
+        self.nanoseconds += now.duration_since(self.then).as_nanos() as u64;
+        (self.then, self.speed, self.shift) = (now, speed, shift);
+        registers.write(&TIMINCA, timinca::INCREMENT.put(timinca::PERIOD.put(0, 1), increment));
+        registers.write(&SYSTIML, 0);
+        registers.write(&SYSTIMH, 0);
+        self.counter = 0;
+    }
+
+    /// The link has a speed: ticks are of another length then.
+    pub(crate) fn follow(&mut self, hardware: &Hardware, speed: Option<u32>) {
+        if self.sync == TimeSync::On && speed.is_some_and(|speed| speed != self.speed) {
+            self.set_ticks(&hardware.registers, speed.unwrap_or(self.speed));
+        }
+    }
+
+    /// The time now.
+    pub(crate) fn now(&mut self, hardware: &Hardware) -> Duration {
+        let counter = system_time(&hardware.registers);
+        self.nanoseconds = self.at(counter);
+        (self.counter, self.then) = (counter, Instant::now());
+        Duration::from_nanos(self.nanoseconds)
+    }
+
+    /// The time that a stamp says: up to an hour before the counter was last read, or behind.
+    fn at(&self, counter: u64) -> u64 {
+        let since = counter.wrapping_sub(self.counter) as i64;
+        self.nanoseconds.saturating_add_signed(since >> self.shift)
+    }
+
+    pub(crate) fn put(&mut self, hardware: &Hardware, time: Duration) {
+        self.now(hardware);
+        self.nanoseconds = time.as_nanos() as u64;
+    }
+
+    pub(crate) fn adjust(&mut self, by: Adjust) {
+        let nanoseconds = |by: Duration| by.as_nanos() as u64;
+        self.nanoseconds = match by {
+            Adjust::Forward(by) => self.nanoseconds.saturating_add(nanoseconds(by)),
+            Adjust::Back(by) => self.nanoseconds.saturating_sub(nanoseconds(by)),
+        };
+    }
+
+    /// A stamp, if one is held. Reading its high half lets the card take another.
+    pub(crate) fn stamp(&self, hardware: &Hardware, which: Stamp) -> Option<Duration> {
+        let registers = &hardware.registers;
+        let (control, low, high): (_, &Register, &Register) = match which {
+            Stamp::Received => (registers.field(&TSYNCRXCTL, tsyncrxctl::RXTT), &RXSTMPL, &RXSTMPH),
+            Stamp::Sent => (registers.field(&TSYNCTXCTL, tsynctxctl::TXTT), &TXSTMPL, &TXSTMPH),
+        };
+        let words = || u64::from(registers.read(low)) | u64::from(registers.read(high)) << 32;
+        (control == 1).then(|| Duration::from_nanos(self.at(words())))
+    }
+}
+
+/// Whose stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    Received,
+    Sent,
+}
+
+/// Both halves of the counter, of one moment: reading the low one holds the high one (§8.2.3.26.12).
+fn system_time(registers: &Registers) -> u64 {
+    let low = registers.read(&SYSTIML);
+    u64::from(registers.read(&SYSTIMH)) << 32 | u64::from(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_as_long_as_the_mac_makes_it() {
+        for (speed, increment, shift) in TICKS {
+            let nanoseconds = f64::from(*increment) / f64::from(1u32 << shift);
+            let expected = 64_000.0 / f64::from(*speed);
+            assert!((nanoseconds / expected - 1.0).abs() < 1e-7, "{speed}: {nanoseconds}");
+            assert!(timinca::INCREMENT.of(*increment) == *increment, "{speed}: 24 bits");
+        }
+    }
+
+    #[test]
+    fn stamps_lie_around_the_time_that_was_last_asked_for() {
+        let mut clock = Clock::new();
+        (clock.nanoseconds, clock.counter) = (1_000_000, 5 << 21);
+        assert_eq!(clock.at(105 << 21), 1_000_100);
+        assert_eq!(clock.at(0), 999_995);
+        clock.counter = u64::MAX;
+        assert_eq!(clock.at((1 << 21) - 1), 1_000_001, "it has wrapped");
+        clock.adjust(Adjust::Back(Duration::from_secs(1)));
+        assert_eq!(clock.nanoseconds, 0);
+    }
+}
