@@ -39,7 +39,8 @@
 //! # Map
 //!
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
-//! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx`, `tx`,
+//! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx` (by the loops of
+//! [`ReceivePath`]), `tx`,
 //! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
 //! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together.
 
@@ -73,3 +74,4 @@ pub use ids::{Family, Media, family};
 pub use init::{DEPARTURES, Departure};
 pub use open::IxgbeOptions;
 pub use port::IxgbePort;
+pub use rx::ReceivePath;

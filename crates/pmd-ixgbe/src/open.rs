@@ -6,6 +6,7 @@ use crate::flows::{self, DirectorMemory, FlowDirector, Flows};
 use crate::hardware::Hardware;
 use crate::ids::{Family, Media};
 use crate::port::{IxgbePort, KIB, LARGEST, OVERHEAD};
+use crate::rx::ReceivePath;
 use crate::stats::Sums;
 use crate::trouble::Trouble;
 use crate::{eeprom, ids, link, queue, rss};
@@ -24,6 +25,7 @@ pub struct IxgbeOptions {
     interval: Duration,
     director: FlowDirector,
     outer_tag: Option<u16>,
+    receive_path: ReceivePath,
 }
 
 impl Default for IxgbeOptions {
@@ -40,6 +42,7 @@ impl IxgbeOptions {
             interval: Duration::from_micros(50),
             director: FlowDirector::Perfect(DirectorMemory::KiB64),
             outer_tag: None,
+            receive_path: ReceivePath::best(),
         }
     }
 
@@ -70,14 +73,21 @@ impl IxgbeOptions {
         self.director = director;
         self
     }
+
+    /// Which code takes frames from receive rings; the best that the processor runs unless told.
+    pub fn receive_path(mut self, path: ReceivePath) -> Self {
+        self.receive_path = path;
+        self
+    }
 }
 
 impl IxgbePort {
     /// Takes a card over: resets it, and reads what it is.
     ///
     /// # Errors
-    /// [`Error::Refused`] if it is no such card, or its EEPROM is damaged; [`Error::System`] with
-    /// the register that did not become what it should in time; [`Error::Gone`].
+    /// [`Error::Refused`] if it is no such card, its EEPROM is damaged, or the processor does not run the
+    /// path that was asked for; [`Error::System`] with the register that did not become what it
+    /// should in time; [`Error::Gone`].
     pub fn open(device: Box<dyn Device>, options: IxgbeOptions) -> Result<Self, Error> {
         let name = options.name.clone().unwrap_or_else(|| device.name().to_owned());
         take_over(device, name.clone(), options).map_err(|trouble| trouble.at(&name, "open"))
@@ -89,6 +99,9 @@ fn take_over(
     name: String,
     options: IxgbeOptions,
 ) -> Result<IxgbePort, Trouble> {
+    if !options.receive_path.is_supported() {
+        return Err(Trouble::Processor { path: options.receive_path.name() });
+    }
     let identity = device.identity();
     let card =
         ids::family(identity).ok_or_else(|| Trouble::Stranger { id: identity.to_string() })?;
@@ -119,6 +132,7 @@ fn take_over(
         mtu: 1500,
         interval: options.interval,
         outer_tag: options.outer_tag,
+        receive_path: options.receive_path,
         running: None,
         alive: Weak::new(),
         stats: QueueStats::default(),

@@ -7,6 +7,7 @@ use crate::hardware::Hardware;
 use crate::ids::Family;
 use crate::interrupts::Interrupts;
 use crate::known::{Known, KnownPool, introduce};
+use crate::rx::ReceivePath;
 use crate::start::Running;
 use crate::stats::Sums;
 use crate::trouble::Trouble;
@@ -55,6 +56,7 @@ pub struct IxgbePort {
     pub(crate) interval: Duration,
     /// EtherType of the outer tag that every frame has, if it has one.
     pub(crate) outer_tag: Option<u16>,
+    pub(crate) receive_path: ReceivePath,
     pub(crate) running: Option<Running>,
     /// Lives as long as a queue of the last start does.
     pub(crate) alive: Weak<()>,

@@ -41,6 +41,11 @@ pub(crate) struct Cells {
     mask: u32,
 }
 
+/// Descriptors that stand together: a loop goes from one to the next without a look at the ring's end.
+/// Whoever has it has the ring borrowed, too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run(NonNull<[u64; 2]>);
+
 // SAFETY: one queue has the ring alone; the memory is no thread's own.
 unsafe impl Send for Descriptors {}
 
@@ -67,6 +72,12 @@ impl Descriptors {
 }
 
 impl Cells {
+    /// A ring in any memory: `count` descriptors, a power of two.
+    #[cfg(test)]
+    pub(crate) fn over(base: NonNull<[u64; 2]>, count: u32) -> Self {
+        Cells { base, mask: count - 1 }
+    }
+
     #[inline(always)]
     pub(crate) fn len(self) -> u32 {
         self.mask + 1
@@ -78,32 +89,91 @@ impl Cells {
         (position & self.mask) as usize
     }
 
+    /// How many descriptors stand together from a position on.
     #[inline(always)]
-    fn at(self, position: u32) -> *mut [u64; 2] {
+    pub(crate) fn until_end(self, position: u32) -> usize {
+        self.len() as usize - self.slot(position)
+    }
+
+    /// The descriptors from a position on, up to the ring's end.
+    #[inline(always)]
+    pub(crate) fn run(self, position: u32) -> Run {
         // SAFETY: the slot is below the ring's size.
-        unsafe { self.base.as_ptr().add(self.slot(position)) }
+        Run(unsafe { self.base.add(self.slot(position)) })
     }
 
     /// The second quadword, in which the device says that it is done.
     #[inline(always)]
     pub(crate) fn status(self, position: u32) -> u64 {
-        // SAFETY: in the ring, aligned; the device may write it meanwhile, hence volatile.
-        unsafe { u64::from_le((&raw const (*self.at(position))[1]).read_volatile()) }
+        // SAFETY: a run has one descriptor at the least.
+        unsafe { self.run(position).status(0) }
     }
 
     /// The first quadword.
     #[inline(always)]
     pub(crate) fn first(self, position: u32) -> u64 {
         // SAFETY: as in `status`.
-        unsafe { u64::from_le((&raw const (*self.at(position))[0]).read_volatile()) }
+        unsafe { self.run(position).first(0) }
     }
 
     /// Writes a descriptor that the device has not been told of yet.
     #[inline(always)]
-    pub(crate) fn write(self, position: u32, [first, second]: [u64; 2]) {
-        let at = self.at(position);
+    pub(crate) fn write(self, position: u32, words: [u64; 2]) {
+        // SAFETY: as in `status`.
+        unsafe { self.run(position).write(0, words) }
+    }
+}
+
+impl Run {
+    /// What is behind the first `n`.
+    ///
+    /// # Safety
+    /// As for [`at`](Self::at), or it is the ring's end.
+    #[inline(always)]
+    pub(crate) unsafe fn skip(self, n: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Run(unsafe { self.0.add(n) })
+    }
+
+    /// Where a descriptor lies: aligned to its 16 bytes.
+    ///
+    /// # Safety
+    /// `index` is before the ring's end.
+    #[inline(always)]
+    pub(crate) unsafe fn at(self, index: usize) -> *mut [u64; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.as_ptr().add(index) }
+    }
+
+    /// The second quadword, in which the device says that it is done.
+    ///
+    /// # Safety
+    /// As for [`at`](Self::at).
+    #[inline(always)]
+    pub(crate) unsafe fn status(self, index: usize) -> u64 {
+        // SAFETY: in the ring, aligned; the device may write it meanwhile, hence volatile.
+        unsafe { u64::from_le((&raw const (*self.at(index))[1]).read_volatile()) }
+    }
+
+    /// The first quadword.
+    ///
+    /// # Safety
+    /// As for [`at`](Self::at).
+    #[inline(always)]
+    pub(crate) unsafe fn first(self, index: usize) -> u64 {
+        // SAFETY: as in `status`.
+        unsafe { u64::from_le((&raw const (*self.at(index))[0]).read_volatile()) }
+    }
+
+    /// Writes a descriptor that the device has not been told of yet.
+    ///
+    /// # Safety
+    /// As for [`at`](Self::at).
+    #[inline(always)]
+    pub(crate) unsafe fn write(self, index: usize, [first, second]: [u64; 2]) {
         // SAFETY: as in `status`.
         unsafe {
+            let at = self.at(index);
             (&raw mut (*at)[0]).write_volatile(first.to_le());
             (&raw mut (*at)[1]).write_volatile(second.to_le());
         }

@@ -2,6 +2,10 @@
 
 mod lro;
 mod meta;
+mod path;
+mod whole;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use crate::flows::Marks;
 use crate::interrupts::Bell;
@@ -9,15 +13,17 @@ use crate::queue::{Descriptors, QueueControl};
 use linecard_eal::barrier;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::receive;
-use linecard_mbuf::driver::{buffer, received, received_words};
+use linecard_mbuf::driver::{buffer, received};
 use linecard_mbuf::header::{Rearm, RxFields};
-use linecard_mbuf::{Burst, Flags, Mbuf, MbufPool};
+use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_mempool::Object;
 use linecard_pmd_core::{Gate, Path, RxCounters, RxQueue, WakeUp};
 use linecard_ring::Sink;
 use lro::Heads;
 pub(crate) use meta::Meaning;
+pub use path::ReceivePath;
 use std::sync::Arc;
+use whole::{Frames, Taken};
 
 /// So many descriptors are posted at once: a bulk from the pool, a write of the tail. Divides every
 /// ring's size, so that a run does not wrap while all goes well.
@@ -36,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) meaning: Meaning,
     /// If packets are to carry the marks of rules.
     pub(crate) marks: Option<Arc<Marks>>,
+    /// Which code takes whole frames.
+    pub(crate) path: ReceivePath,
     pub(crate) gate: Gate,
     pub(crate) counters: Arc<RxCounters>,
     pub(crate) bell: Option<Arc<Bell>>,
@@ -149,15 +157,14 @@ impl Receive {
     #[inline(always)]
     fn post(&mut self, n: u32) {
         let headroom = usize::from(self.rearm.data_off);
-        let (ring, mut at) = (self.parts.ring.cells(), self.posted);
-        let slot = ring.slot(at);
-        for object in &self.shadow.0[slot..slot + n as usize] {
-            // SAFETY: taken from the pool of packets just now.
-            let place = unsafe { buffer(*object, headroom) };
-            ring.write(at, [place.iova, 0]);
-            at = at.wrapping_add(1);
+        let ring = self.parts.ring.cells();
+        let (slot, run) = (ring.slot(self.posted), ring.run(self.posted));
+        for (index, object) in self.shadow.0[slot..slot + n as usize].iter().enumerate() {
+            // SAFETY: taken from the pool of packets just now. The shadow is as long as the ring, so
+            // that a place in it is a place in the ring.
+            unsafe { run.write(index, [buffer(*object, headroom).iova, 0]) };
         }
-        self.posted = at;
+        self.posted = self.posted.wrapping_add(n);
     }
 
     /// Receives up to `limit` packets to where `into` points; says how many, and their bytes.
@@ -166,15 +173,8 @@ impl Receive {
     /// `into` can be written `limit` times.
     #[inline(always)]
     unsafe fn receive_into(&mut self, into: *mut Mbuf, limit: usize) -> (usize, u64) {
-        let is_whole = self.is_between() && self.heads.is_none();
-        let limit_of_whole = if is_whole { limit } else { 0 };
         // SAFETY: the caller's promise.
-        let (mut got, mut bytes) = unsafe {
-            match self.parts.meaning.is_wanted() {
-                true => self.whole_frames::<true>(into, limit_of_whole),
-                false => self.whole_frames::<false>(into, limit_of_whole),
-            }
-        };
+        let Taken { packets: mut got, mut bytes } = unsafe { self.whole_frames(into, limit) };
         // What stopped it may be a frame in pieces.
         while got < limit
             && let Some(found) = self.other_frame()
@@ -189,51 +189,30 @@ impl Receive {
         (got, bytes)
     }
 
-    /// Frames of one descriptor each, until one is not done or anything else. What descriptors say of
-    /// them is `TOLD`, if anybody asked for it.
+    /// Takes frames of one descriptor each, until one is not done or anything else.
     ///
     /// # Safety
     /// `into` can be written `limit` times.
     #[inline(always)]
-    unsafe fn whole_frames<const TOLD: bool>(
-        &mut self,
-        into: *mut Mbuf,
-        limit: usize,
-    ) -> (usize, u64) {
-        const WHOLE: u64 = receive::DD.mask() | receive::EOP.mask();
-        let (ring, meaning, room) = (self.parts.ring.cells(), &self.parts.meaning, self.parts.room);
-        let (shadow, rearm, mut next, mut bytes) = (&*self.shadow.0, self.rearm, self.next, 0);
-        let waits = self.posted.wrapping_sub(next) as usize;
-        let limit = limit.min(waits);
-        let mut got = 0;
-        while got < limit {
-            let status = ring.status(next);
-            let len = receive::PKT_LEN.of(status) as u16;
-            // A length of 0 wraps and is too large as well.
-            if status & WHOLE != WHOLE || len.wrapping_sub(1) >= room {
-                break;
-            }
-            // Pairs with the device's order: the first quadword and the data, then DD.
-            barrier::dma_observe();
-            let first = if TOLD { ring.first(next) } else { 0 };
-            let (packet_type, flags) =
-                if TOLD { meaning.of(first, status) } else { (0, Flags::empty()) };
-            // Data length and tag stand in the descriptor as they do in the packet's header.
-            let lengths = u64::from(packet_type) | u64::from(len) << 32;
-            let words = [lengths, status >> 32 | first & receive::HASH.mask()];
-            // SAFETY: the buffer was posted from this pool, whose `rearm` this is, and is given up as
-            // `next` goes on; `len` is at most what the device may write there, which is at most the
-            // pool's data room; a pool's memory is initialised. `got` is below the limit.
-            unsafe {
-                let object = *shadow.get_unchecked(ring.slot(next));
-                into.add(got).write(received_words(object, rearm, flags, words));
-            }
-            bytes += u64::from(len);
-            got += 1;
-            next = next.wrapping_add(1);
+    unsafe fn whole_frames(&mut self, into: *mut Mbuf, limit: usize) -> Taken {
+        if !self.is_between() || self.heads.is_some() {
+            return Taken::NOTHING;
         }
-        self.next = next;
-        (got, bytes)
+        let waits = self.posted.wrapping_sub(self.next) as usize;
+        let (ring, rearm) = (self.parts.ring.cells(), self.rearm);
+        let (meaning, room) = (&self.parts.meaning, self.parts.room);
+        let frames = Frames { ring, shadow: &self.shadow.0, rearm, meaning, room };
+        let (limit, path) = (limit.min(waits), self.parts.path);
+        // SAFETY: buffers are posted between `next` and `posted`, from the pool that `rearm` is of and
+        // with that much room, and are given up as `next` goes on. `into` is the caller's promise.
+        let taken = unsafe {
+            match meaning.is_wanted() {
+                true => frames.take::<true>(path, self.next, into, limit),
+                false => frames.take::<false>(path, self.next, into, limit),
+            }
+        };
+        self.next = self.next.wrapping_add(taken.packets as u32);
+        taken
     }
 
     /// Whether no frame is incomplete.
@@ -347,18 +326,20 @@ impl RxQueue for Receive {
     }
 
     fn path(&self) -> Path {
-        let reason = match self.parts.scatter {
+        let scatter = match self.parts.scatter {
             Scatter::No => "one buffer holds the largest frame",
-            Scatter::Yes => "frames may lie in several buffers",
-            Scatter::Apart => "TCP segments are merged",
+            Scatter::Yes => "frames may lie in several buffers, one by one",
+            Scatter::Apart => "TCP segments are merged, one descriptor at a time",
         };
         let told = match self.parts.meaning.is_wanted() {
             true => "tells what was asked for",
             false => "tells lengths only, as no more was asked for",
         };
+        let path = self.parts.path;
+        let reason = path.reason();
         Path {
-            name: if self.heads.is_some() { "lro" } else { "bulk" },
-            reason: format!("{reason}; {told}; posts {BATCH} descriptors at a time"),
+            name: if self.heads.is_some() { "lro" } else { path.name() },
+            reason: format!("{reason}; {scatter}; {told}; posts {BATCH} descriptors at a time"),
         }
     }
 

@@ -225,6 +225,7 @@ impl IxgbePort {
             scatter,
             meaning: Meaning::new(offloads),
             marks: self.flows.marks(),
+            path: self.receive_path,
             gate,
             counters: Arc::clone(&self.stats.rx[index as usize]),
             bell,

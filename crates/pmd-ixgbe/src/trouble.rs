@@ -25,6 +25,11 @@ pub(crate) enum Trouble {
         "{id} is not an 82599, X520, X540 or X550: bind a device that `linecard ports` lists as ixgbe"
     )]
     Stranger { id: String },
+    /// A path that was asked for and cannot be run.
+    #[error(
+        "this processor does not run the receive path {path}: ask for none, and the best is taken"
+    )]
+    Processor { path: &'static str },
     /// The EEPROM's checksum is wrong.
     #[error(
         "the EEPROM's words 0 to 0x3F sum up to {sum:#06x} and not to 0xbaba: the card's settings are damaged"

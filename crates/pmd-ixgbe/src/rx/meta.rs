@@ -54,8 +54,19 @@ impl Meaning {
     /// A packet's type and flags.
     #[inline(always)]
     pub(crate) fn of(&self, first: u64, status: u64) -> (u32, Flags) {
-        // Both indices are below the tables' sizes by their masks.
-        (self.types[type_index(first)], self.flags[flag_index(first, status)])
+        (self.packet_type(type_index(first)), self.flags(flag_index(first, status)))
+    }
+
+    /// By an index that has no more bits than it should.
+    #[inline(always)]
+    pub(super) fn packet_type(&self, index: usize) -> u32 {
+        self.types[index % 512]
+    }
+
+    /// As above.
+    #[inline(always)]
+    pub(super) fn flags(&self, index: usize) -> Flags {
+        self.flags[index % 256]
     }
 }
 

@@ -1,9 +1,10 @@
 //! The promises of every port, kept on the model.
 
 use crate::bed::Modelled;
+use crate::options;
 use linecard_pmd_core::conformance::{self, Bed, Wire};
 use linecard_pmd_core::{Opened, Port};
-use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
+use linecard_pmd_ixgbe::IxgbePort;
 
 /// A card whose frames come back.
 struct Looped(Vec<Modelled>);
@@ -12,7 +13,7 @@ impl Bed for Looped {
     fn open(&mut self) -> Port<Opened> {
         let card = Modelled::looped();
         self.0.push(card.clone());
-        Port::open(IxgbePort::open(Box::new(card), IxgbeOptions::new()).expect("an 82599"))
+        Port::open(IxgbePort::open(Box::new(card), options()).expect("an 82599"))
     }
 
     fn wire(&self) -> Wire {

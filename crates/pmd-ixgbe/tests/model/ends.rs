@@ -19,7 +19,7 @@ pub(crate) struct End {
 }
 
 pub(crate) fn start(card: &Modelled, config: PortConfig) -> (Port<Started>, Queues) {
-    start_with(card, IxgbeOptions::new(), config)
+    start_with(card, crate::options(), config)
 }
 
 /// The same, with options.
@@ -34,7 +34,7 @@ pub(crate) fn start_with(
 
 /// Two ports, a cable between them.
 pub(crate) fn ends(pool: &MbufPool, configure: impl Fn(PortConfig) -> PortConfig) -> [End; 2] {
-    ends_with(pool, &IxgbeOptions::new(), configure)
+    ends_with(pool, &crate::options(), configure)
 }
 
 /// The same, with options.

@@ -1,17 +1,18 @@
 //! A card that is late, lies, or goes away: an error, never a hang or somebody else's memory.
 
 use crate::bed::Modelled;
+use crate::options;
 use linecard_ixgbe_model::{Garbage, Presence};
 use linecard_mbuf::{Burst, MbufPool};
 use linecard_pmd_core::{Error, Event, Port, PortConfig, Queues, Started};
-use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
+use linecard_pmd_ixgbe::IxgbePort;
 
 fn pool() -> MbufPool {
     MbufPool::builder("packets").size(4095).build().expect("a pool")
 }
 
 fn start(card: &Modelled, pool: &MbufPool) -> (Port<Started>, Queues) {
-    let port = IxgbePort::open(Box::new(card.clone()), IxgbeOptions::new()).expect("an 82599");
+    let port = IxgbePort::open(Box::new(card.clone()), options()).expect("an 82599");
     let config = PortConfig::new(pool);
     Port::open(port).configure(config).expect("it can").start().expect("it starts")
 }
@@ -164,7 +165,7 @@ fn a_card_that_is_pulled_is_an_event_and_no_crash() {
 fn a_card_that_is_not_there_cannot_be_opened() {
     let card = Modelled::looped();
     card.model().faults().presence = Presence::Removed;
-    let error = IxgbePort::open(Box::new(card), IxgbeOptions::new()).expect_err("nobody");
+    let error = IxgbePort::open(Box::new(card), options()).expect_err("nobody");
     assert!(error.to_string().contains("82599"), "{error}");
 }
 
@@ -172,7 +173,7 @@ fn a_card_that_is_not_there_cannot_be_opened() {
 fn another_card_is_refused_by_its_id() {
     let identity = linecard_ixgbe_model::Identity { device_id: 0x1234, ..Default::default() };
     let card = Modelled::with(identity);
-    let error = IxgbePort::open(Box::new(card), IxgbeOptions::new()).expect_err("a stranger");
+    let error = IxgbePort::open(Box::new(card), options()).expect_err("a stranger");
     assert!(error.to_string().contains("8086:1234"), "{error}");
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bed::Modelled;
 use crate::ends::*;
+use crate::options;
 use linecard_eal::event::{Epoll, Wake};
 use linecard_mbuf::{ChecksumStatus, L4Checksum, Segmentation, TxRequest};
 use linecard_net::checksum::{Status, pseudo_sum, verify_ipv4, verify_l4};
@@ -13,7 +14,7 @@ use linecard_pmd_core::{
     Error, Event, LinkState, Port, PortConfig, Promiscuous, RssConfig, RxOffloads, TxOffloads,
     VlanFilter,
 };
-use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
+use linecard_pmd_ixgbe::IxgbePort;
 use std::time::Duration;
 
 /// The frame with what transmit is to fill in: no IPv4 checksum, the pseudo-header's sum for the
@@ -232,7 +233,7 @@ fn jumbo_frames_lie_in_several_buffers() {
 fn an_mtu_that_no_buffer_holds_is_refused_with_what_to_do() {
     let pool = pool();
     let card = Modelled::looped();
-    let port = IxgbePort::open(Box::new(card), IxgbeOptions::new()).expect("an 82599");
+    let port = IxgbePort::open(Box::new(card), options()).expect("an 82599");
     let refused = Port::open(port).configure(PortConfig::new(&pool).mtu(3000));
     let text = refused.expect_err("2048 bytes do not hold it").to_string();
     assert!(text.contains("scattered receive"), "{text}");

@@ -1,4 +1,5 @@
-//! The driver on the 82599 model, in this process.
+//! The driver on the 82599 model, in this process, over the best receive path of the processor.
+//! `over_scalar` and `over_sse4` are the same over the others.
 
 mod bed;
 mod conformance;
@@ -9,4 +10,9 @@ mod faults;
 mod features;
 mod merge;
 mod other_process;
+mod paths;
 mod rules;
+
+fn options() -> linecard_pmd_ixgbe::IxgbeOptions {
+    linecard_pmd_ixgbe::IxgbeOptions::new()
+}

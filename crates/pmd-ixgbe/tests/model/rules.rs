@@ -9,7 +9,7 @@ use linecard_net::rule::{
     VlanItem,
 };
 use linecard_pmd_core::{Error, RssConfig, RxOffloads};
-use linecard_pmd_ixgbe::{DirectorMemory, FlowDirector, IxgbeOptions};
+use linecard_pmd_ixgbe::{DirectorMemory, FlowDirector};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 fn to(queue: u16) -> Action {
@@ -138,7 +138,7 @@ fn a_rule_that_would_be_looked_at_too_late_is_refused() {
 #[test]
 fn signatures_direct_ipv6_and_nothing_but_whole_flows() {
     let pool = pool();
-    let options = IxgbeOptions::new().flow_director(FlowDirector::Signature(DirectorMemory::KiB64));
+    let options = crate::options().flow_director(FlowDirector::Signature(DirectorMemory::KiB64));
     let [mut left, mut right] = ends_with(&pool, &options, |config| config.rx_queues(3));
     let at = |last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last);
     let ports = Item::Udp(PortsItem { sport: Match::Exact(7), dport: Match::Exact(53) });
@@ -215,7 +215,7 @@ fn the_flow_director_has_its_rules_again_after_a_restart() {
 #[test]
 fn without_a_flow_director_a_refusal_says_so() {
     let pool = pool();
-    let options = IxgbeOptions::new().flow_director(FlowDirector::Off);
+    let options = crate::options().flow_director(FlowDirector::Off);
     let [_left, mut right] = ends_with(&pool, &options, |config| config);
     let drop = rule(|r| r.item(from_net([10, 0, 0, 0], 8)).action(Action::Drop));
     let refused = right.port.create_flow(&drop).expect_err("it is off");
