@@ -7,7 +7,9 @@ use crate::queue::{Descriptors, QueueControl};
 use crate::start::Keeps;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::transmit;
-use linecard_mbuf::driver::{free_plain, from_address, into_address, simple, take_addresses};
+use linecard_mbuf::driver::{
+    Asked, asks, free_plain, from_address, into_address, plain, take_addresses,
+};
 use linecard_mbuf::{Burst, Mbuf};
 use linecard_mempool::Home;
 use linecard_pmd_core::{Gate, Path, TxCounters, TxOffloads, TxQueue};
@@ -56,6 +58,18 @@ pub(crate) struct Transmit {
     reports: VecDeque<Report>,
     /// What the device was last told of headers.
     context: Context,
+    /// What was last asked for, as long as the device's context is for that.
+    last: Option<Last>,
+    /// What there is since the last report.
+    unreported: Packets,
+}
+
+/// What a packet of one plain buffer asked for, and what its descriptor said for it.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    asked: Asked,
+    /// The second quadword, but for lengths.
+    data: u64,
 }
 
 // SAFETY: addresses in the shadow are packets, which are `Send`, and the queue owns them alone.
@@ -66,8 +80,16 @@ unsafe impl Send for Transmit {}
 struct Report {
     /// The position behind it.
     end: u32,
-    /// Whether all packets since the last report were plain buffers of `home`, a descriptor each.
-    plain: bool,
+    /// What there is since the report before.
+    packets: Packets,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packets {
+    /// Plain buffers of `home`, a descriptor each.
+    Plain,
+    /// Of any kind, with descriptors between that are no packet's last.
+    Mixed,
 }
 
 impl Transmit {
@@ -85,6 +107,8 @@ impl Transmit {
             tail: 0,
             reports,
             context,
+            last: None,
+            unreported: Packets::Plain,
         }
     }
 
@@ -94,49 +118,59 @@ impl Transmit {
         (self.parts.ring.cells().len() - 1 - self.tail.wrapping_sub(self.done)) as usize
     }
 
-    /// Sends simple packets from the front of the burst until there is another kind, or no room.
-    /// Says how many, and their bytes.
+    /// Sends packets of one plain buffer of `home` from the front of the burst, until there is another
+    /// kind, or no room. They ask for nothing; if `ASKING`, they may also ask for the same as the last one
+    /// that did. Says how many, and their bytes.
     #[inline(always)]
-    fn send_simple(&mut self, burst: &mut Burst) -> (usize, u64) {
-        let (ring, home, longest) = (self.parts.ring.cells(), self.home, self.parts.longest);
-        let slot = ring.slot(self.tail);
+    fn send_plain<const ASKING: bool>(&mut self, burst: &mut Burst) -> (usize, u64) {
+        let (home, longest, last) = (self.home, self.parts.longest, self.last);
+        let (cells, slot) = (self.parts.ring.cells().run(self.tail), self.slot(self.tail));
         // What stands together in the ring is moved at once.
         let run = (self.shadow.len() - slot).min(self.free()).min(burst.len());
-        let (mut at, mut bytes) = (self.tail, 0);
+        let (mut n, mut bytes) = (0, 0);
         for packet in &burst[..run] {
-            let Some((iova, len)) = simple(packet, home) else { break };
+            let Some((iova, len)) = plain(packet, home) else { break };
             let len = u64::from(len);
             // Neither too long nor without an Ethernet header, which would hang the device.
             if len.wrapping_sub(LEAST) > longest - LEAST {
                 break;
             }
-            ring.write(at, [iova, WHOLE | len | len << transmit::PAYLEN.lsb]);
-            at = at.wrapping_add(1);
+            let mut data = WHOLE;
+            if asks(packet) {
+                match last {
+                    Some(last) if ASKING && last.asked.is_same(packet) => data = last.data,
+                    _ => break,
+                }
+            }
+            // SAFETY: `n` is below `run`, which ends where the ring does.
+            unsafe { cells.write(n, [iova, data | len | len << transmit::PAYLEN.lsb]) };
+            n += 1;
             bytes += len;
         }
-        let n = at.wrapping_sub(self.tail) as usize;
         // SAFETY: `n` is at most the burst's length, and at most what lies behind `slot`.
         unsafe { take_addresses(burst, n, self.shadow.as_mut_ptr().add(slot)) };
-        self.tail = at;
+        self.tail = self.tail.wrapping_add(n as u32);
         (n, bytes)
+    }
+
+    fn slot(&self, position: u32) -> usize {
+        self.parts.ring.cells().slot(position)
     }
 
     /// Asks for a report of the last descriptor, if there is one since the last report.
     #[inline(always)]
-    fn report(&mut self, plain: bool) {
+    fn report(&mut self) {
         let from = self.reports.back().map_or(self.done, |report| report.end);
         if from == self.tail {
             return;
         }
-        let last = self.tail.wrapping_sub(1);
-        let [first, second] =
-            [self.parts.ring.cells().first(last), self.parts.ring.cells().status(last)];
-        self.parts.ring.cells().write(last, [first, second | transmit::RS.mask()]);
-        self.reports.push_back(Report { end: self.tail, plain });
+        let (cells, last) = (self.parts.ring.cells(), self.tail.wrapping_sub(1));
+        cells.write(last, [cells.first(last), cells.status(last) | transmit::RS.mask()]);
+        self.reports.push_back(Report { end: self.tail, packets: self.unreported });
+        self.unreported = Packets::Plain;
     }
 
     /// Sends the packet at the front, of whatever kind. `None` if it has to wait for room.
-    #[cold]
     #[inline(never)]
     fn send_any(&mut self, burst: &mut Burst) -> Option<(usize, u64)> {
         let packet = burst.first()?;
@@ -148,11 +182,15 @@ impl Transmit {
         if plan.descriptors > self.free() {
             return None;
         }
-        // Packets before this one are reported apart, as plain ones.
-        self.report(true);
+        // Plain packets before this one are reported apart: they go home faster.
+        if self.unreported == Packets::Plain {
+            self.report();
+        }
+        self.unreported = Packets::Mixed;
         if let Some(words) = plan.context {
             self.place(words, None);
             self.context = plan.told;
+            self.last = None;
         }
         let (len, mut left) = (packet.len() as u64, packet.segment_count());
         for (place, bytes) in packet.device_segments() {
@@ -160,10 +198,22 @@ impl Transmit {
             let end = if left == 0 { transmit::EOP.mask() } else { 0 };
             self.place([place.iova, plan.data | bytes as u64 | end], None);
         }
-        let last = self.parts.ring.cells().slot(self.tail.wrapping_sub(1));
+        if let (Some(data), true) = (plan.repeats, asks(packet)) {
+            self.last = Some(Last { asked: Asked::of(packet), data });
+        }
+        let last = self.slot(self.tail.wrapping_sub(1));
         self.shadow[last] = burst.drain(1).next().map(into_address);
-        self.report(false);
+        // One report for all that go this way, up to the next that does not.
+        if burst.first().is_none_or(|next| self.goes_plain(next)) {
+            self.report();
+        }
         Some((1, len))
+    }
+
+    /// Whether `send_plain` will take a packet, unless its length is wrong.
+    fn goes_plain(&self, packet: &Mbuf) -> bool {
+        let same = || self.last.is_some_and(|last| last.asked.is_same(packet));
+        plain(packet, self.home).is_some() && (!asks(packet) || same())
     }
 
     /// Writes the next descriptor, with the packet that ends there.
@@ -190,7 +240,7 @@ impl Transmit {
         let mut all: Option<Report> = None;
         while let Some(report) = self.reports.front().copied() {
             let is_enough = |all: Report| {
-                all.plain != report.plain || all.end.wrapping_sub(self.done) as usize >= BULK
+                all.packets != report.packets || all.end.wrapping_sub(self.done) as usize >= BULK
             };
             let status = self.parts.ring.cells().status(report.end.wrapping_sub(1));
             if all.is_some_and(is_enough) || !transmit::DD.is_set(status) {
@@ -212,13 +262,14 @@ impl Transmit {
         let first = n.min(self.shadow.len() - from);
         let mut freed = 0;
         for run in [from..from + first, 0..n - first] {
-            freed += match report.plain {
-                // SAFETY: `send_simple` moved plain packets of `home` here, and `done` is past them.
-                true => unsafe {
+            freed += match report.packets {
+                _ if run.is_empty() => 0,
+                // SAFETY: `send_plain` moved plain packets of `home` here, and `done` is past them.
+                Packets::Plain => unsafe {
                     free_plain(self.home, &self.shadow[run.clone()]);
                     run.len()
                 },
-                false => free_mixed(&mut self.shadow[run]),
+                Packets::Mixed => free_mixed(&mut self.shadow[run]),
             };
         }
         freed
@@ -262,16 +313,20 @@ impl TxQueue for Transmit {
         let (before, mut sum) = (self.tail, (0, 0));
         self.reclaim_until(burst.len().max(BULK));
         while !burst.is_empty() {
-            let (n, bytes) = match self.send_simple(burst) {
+            let some = match self.parts.offloads.is_empty() {
+                true => self.send_plain::<false>(burst),
+                false => self.send_plain::<true>(burst),
+            };
+            let (n, bytes) = match some {
                 (0, _) => match self.send_any(burst) {
                     Some(sent) => sent,
                     None => break,
                 },
-                simple => simple,
+                plain => plain,
             };
             sum = (sum.0 + n, sum.1 + bytes);
         }
-        self.report(true);
+        self.report();
         if self.tail != before {
             self.parts.tail.write(self.parts.ring.cells().slot(self.tail) as u32);
         }
@@ -286,7 +341,9 @@ impl TxQueue for Transmit {
     fn path(&self) -> Path {
         let reason = match self.parts.offloads.is_empty() {
             true => "no offload was asked for; other packets than plain ones take the full path",
-            false => "packets that ask for an offload take the full path, others the simple one",
+            false => {
+                "packets that ask for an offload take the full path, unless they ask for what the last one did"
+            }
         };
         Path { name: "simple", reason: reason.into() }
     }

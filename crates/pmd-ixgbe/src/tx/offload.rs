@@ -25,6 +25,9 @@ pub(crate) struct Plan {
     pub(crate) told: Context,
     /// The second quadword of its data descriptors, but for length and end.
     pub(crate) data: u64,
+    /// That of a packet of one buffer that asks for the same, but for both lengths; with its end. None if
+    /// there is more to it.
+    pub(crate) repeats: Option<u64>,
 }
 
 /// How to send a packet. `None` if it can never be sent: it is too long, empty, in pieces that the
@@ -51,8 +54,12 @@ pub(crate) fn plan(packet: &Mbuf, parts: &Parts, before: &Context) -> Option<Pla
     let told = if needs { Context(words(&request, tag)) } else { *before };
     let context = (told != *before).then_some(told.0);
     let stamp = if asked.contains(TxOffloads::TIMESTAMP) { transmit::MAC_TSTAMP.mask() } else { 0 };
-    let data = transmit::PAYLEN.put(DATA | stamp | wishes(&request, tag), payload as u64);
-    Some(Plan { descriptors: segments + usize::from(context.is_some()), context, told, data })
+    let wanted = DATA | stamp | wishes(&request, tag);
+    let data = transmit::PAYLEN.put(wanted, payload as u64);
+    let is_whole = request.segmentation == Segmentation::None && stamp == 0;
+    let repeats = is_whole.then_some(wanted | transmit::EOP.mask());
+    let descriptors = segments + usize::from(context.is_some());
+    Some(Plan { descriptors, context, told, data, repeats })
 }
 
 /// A segment of no bytes would hang the device (§7.2.3.2.4), and so would a frame without a header.

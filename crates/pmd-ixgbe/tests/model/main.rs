@@ -9,6 +9,7 @@ mod ends;
 mod faults;
 mod features;
 mod merge;
+mod mixed;
 mod other_process;
 mod paths;
 mod rules;
