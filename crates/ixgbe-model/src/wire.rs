@@ -182,6 +182,28 @@ pub fn mirror() -> Plug {
     Plug { wire: Box::new(Mirror(frames.clone())), outlet: Box::new(Mirror(frames)) }
 }
 
+struct Flood(Vec<u8>);
+
+impl Outlet for Flood {
+    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(Some(self.0.clone()))
+    }
+
+    fn readable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn is_prompt(&self) -> bool {
+        true
+    }
+}
+
+/// The same frame again and again, as long as the card has room for it, within accesses of the driver's;
+/// what the card sends is lost.
+pub fn flood(frame: Vec<u8>) -> Plug {
+    Plug { wire: Box::new(crate::bus::Unplugged), outlet: Box::new(Flood(frame)) }
+}
+
 struct Tap(File);
 
 impl Wire for Tap {
@@ -290,6 +312,14 @@ mod tests {
         assert!(plug.outlet.is_prompt());
         assert_eq!(plug.outlet.take().unwrap().unwrap(), b"one");
         assert_eq!(plug.outlet.take().unwrap(), None);
+    }
+
+    #[test]
+    fn a_flood_does_not_end_and_takes_what_is_sent() {
+        let mut plug = flood(vec![7; 60]);
+        plug.wire.transmit(b"lost");
+        assert!(plug.outlet.is_prompt());
+        assert!((0..1000).all(|_| plug.outlet.take().unwrap() == Some(vec![7; 60])));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What a packet takes in instructions, from one card to the other: our driver and DPDK's.
+//! What a packet takes in instructions, from one card to the other, or one way: our driver and DPDK's.
 //!
-//! A mirror is at the end of each card's wire, and takes no time of the guest's: every look at a ring
-//! finds a burst, and no instruction goes into waiting.
+//! Two cards have a mirror at the end of their wire, two others a flood of frames. Neither takes any time of
+//! the guest's: every look at a ring finds a burst, and no instruction goes into waiting.
 //!
 //! `cargo xtask compare ixgbe` reads the JSON lines, and has bars for them; here all that matters is
 //! that both sides can be measured.
@@ -11,35 +11,41 @@
 //! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
-//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --qtest {run}/qtest --wire mirror --card {socket:one}:5 --card {socket:two}:6
+//! guest: device=x-pci-proxy-dev,id=nic2,fd={socket:three},addr=7
+//! guest: device=x-pci-proxy-dev,id=nic3,fd={socket:four},addr=8
+//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --qtest {run}/qtest --wire mirror,mirror,flood,flood --card {socket:one}:5 --card {socket:two}:6 --card {socket:three}:7 --card {socket:four}:8
 
 #![expect(clippy::print_stdout, reason = "what it measures goes to standard output")]
 
+#[path = "guest_speed/cases.rs"]
+mod cases;
 #[path = "guest_speed/testpmd.rs"]
 mod testpmd;
 
+use cases::{CASES, Case};
 use linecard_testbed::programs::Program;
 use linecard_testbed::{Need, guest, needs};
 use std::time::Duration;
 
-const CARDS: [&str; 2] = ["0000:00:05.0", "0000:00:06.0"];
-
-/// Bursts, and whether checksums and tags are the cards' business.
-const CASES: [(usize, &str); 4] = [(32, "plain"), (8, "plain"), (4, "plain"), (32, "offloads")];
+/// With mirrors, and with floods.
+const CARDS: [[&str; 2]; 2] = [["0000:00:05.0", "0000:00:06.0"], ["0000:00:07.0", "0000:00:08.0"]];
 
 fn take_cards() {
     guest::load_module("uio_pci_generic").unwrap();
-    for card in CARDS {
+    for card in CARDS.as_flattened() {
         guest::bind(card, "uio_pci_generic").unwrap();
     }
 }
 
-fn tell((burst, offloads): (usize, &str), value: f64) {
-    let with = if offloads == "plain" { "" } else { ", checksum and VLAN offloads on" };
-    let case = format!("io loop burst {burst}{with}");
+fn cards(case: &Case) -> [&'static str; 2] {
+    if case.goes_round() { CARDS[0] } else { CARDS[1] }
+}
+
+fn tell(case: &Case, value: f64) {
+    let name = case.name;
     // A line of its own: the harness leaves the name of the test before it.
-    println!("\n{{\"case\":\"{case}\",\"unit\":\"instructions/packet\",\"value\":{value:.3}}}");
-    assert!((1.0..10_000.0).contains(&value), "{case}: {value}");
+    println!("\n{{\"case\":\"{name}\",\"unit\":\"instructions/packet\",\"value\":{value:.3}}}");
+    assert!((1.0..10_000.0).contains(&value), "{name}: {value}");
 }
 
 #[test]
@@ -49,13 +55,16 @@ fn our_driver_is_measured() {
         return;
     }
     take_cards();
-    for (burst, offloads) in CASES {
-        let program = Program::new("forward_loop").args([&burst.to_string(), offloads]).args(CARDS);
+    for case in &CASES {
+        let program = Program::new("forward_loop")
+            .arg(case.burst.to_string())
+            .args(case.ours)
+            .args(cards(case));
         let output = program.within(Duration::from_secs(300)).run().unwrap();
         println!("\n{}", output.stdout);
         let (before, _) = output.stdout.split_once(" ticks a packet").unwrap();
         let word = before.split_whitespace().last().unwrap_or_default();
-        tell((burst, offloads), word.parse().unwrap());
+        tell(case, word.parse().unwrap());
     }
 }
 
@@ -66,7 +75,7 @@ fn testpmd_is_measured() {
         return;
     }
     take_cards();
-    for (burst, offloads) in CASES {
-        tell((burst, offloads), testpmd::instructions_a_packet(CARDS, burst, offloads));
+    for case in &CASES {
+        tell(case, testpmd::instructions_a_packet(cards(case), case));
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use linecard_ixgbe_model::front::qemu::{QemuCard, Seat, TestSocket, Translation};
 use linecard_ixgbe_model::front::vfio_user::UserCard;
-use linecard_ixgbe_model::wire::{Plug, cable, mirror, tap, unplugged};
+use linecard_ixgbe_model::wire::{Plug, cable, flood, mirror, tap, unplugged};
 use linecard_ixgbe_model::{Identity, Journal};
 
 /// How long a card waits for something to do before it looks around.
@@ -62,8 +62,8 @@ struct Qemu {
     /// End with a failure at the first access to memory that is refused
     #[arg(long)]
     strict: bool,
-    /// What the cards are wired to: `none`, `mirror` (each to itself), `cable` (cards in pairs),
-    /// `tap:NAME`
+    /// What the cards are wired to: `none`, `mirror` (each to itself), `flood` (broadcasts without end),
+    /// `cable` (cards in pairs), `tap:NAME`. One for all cards, or `mirror,none` for each its own
     #[arg(long, default_value = "none")]
     wire: String,
 }
@@ -190,17 +190,38 @@ fn tell(slot: u8, journal: &Journal) {
     }
 }
 
-fn plugs(wire: &str, cards: usize) -> Result<Vec<Plug>> {
+fn plugs(wires: &str, cards: usize) -> Result<Vec<Plug>> {
+    let each: Vec<&str> = wires.split(',').collect();
+    match each.as_slice() {
+        [wire] => plugs_of(wire, cards),
+        each if each.len() == cards => {
+            let all: Result<Vec<_>> = each.iter().map(|wire| plugs_of(wire, 1)).collect();
+            Ok(all?.into_iter().flatten().collect())
+        }
+        each => bail!("{} wires, and {cards} cards", each.len()),
+    }
+}
+
+fn plugs_of(wire: &str, cards: usize) -> Result<Vec<Plug>> {
     match wire.split_once(':') {
         None if wire == "none" => Ok((0..cards).map(|_| unplugged()).collect()),
         None if wire == "mirror" => Ok((0..cards).map(|_| mirror()).collect()),
+        None if wire == "flood" => Ok((0..cards).map(|_| flood(broadcast())).collect()),
         None if wire == "cable" && cards.is_multiple_of(2) => {
             let pairs: std::io::Result<Vec<_>> = (0..cards / 2).map(|_| cable()).collect();
             Ok(pairs?.into_iter().flat_map(|(one, other)| [one, other]).collect())
         }
         Some(("tap", name)) if cards == 1 => Ok(vec![tap(name).context("cannot open the TAP")?]),
         _ => bail!(
-            "`{wire}` does not fit {cards} cards: none, mirror, cable (pairs), or tap:NAME (one)"
+            "`{wire}` does not fit {cards} cards: none, mirror, flood, cable (pairs), or tap:NAME (one)"
         ),
     }
+}
+
+/// A shortest frame, for everybody, of an EtherType for experiments.
+fn broadcast() -> Vec<u8> {
+    let mut frame = vec![0; 60];
+    frame[..6].fill(0xFF);
+    frame[6..14].copy_from_slice(&[2, 0, 0, 0, 0, 0x7F, 0x88, 0xB5]);
+    frame
 }
