@@ -1,6 +1,7 @@
 //! The `linecard` program, run as a user runs it.
 
 mod capture;
+mod cards;
 mod files;
 mod modes;
 mod refusals;
