@@ -40,12 +40,13 @@
 //!
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
 //! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx` (by the loops of
-//! [`ReceivePath`]), `tx`,
+//! [`ReceivePath`]), `tx`, `fetch` thresholds,
 //! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
 //! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together.
 
 mod clock;
 mod eeprom;
+mod fetch;
 mod filters;
 mod flows;
 mod hardware;
@@ -69,6 +70,7 @@ mod stats;
 mod trouble;
 mod tx;
 
+pub use fetch::Fetch;
 pub use flows::{DirectorMemory, FlowDirector};
 pub use ids::{Family, Media, family};
 pub use init::{DEPARTURES, Departure};

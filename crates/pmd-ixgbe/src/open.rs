@@ -1,6 +1,7 @@
 //! Taking a card over: what the user wants of it, and what it can do.
 
 use crate::clock::Clock;
+use crate::fetch::Fetch;
 use crate::filters::{self, EXTRA_ADDRESSES, Filters};
 use crate::flows::{self, DirectorMemory, FlowDirector, Flows};
 use crate::hardware::Hardware;
@@ -26,6 +27,7 @@ pub struct IxgbeOptions {
     director: FlowDirector,
     outer_tag: Option<u16>,
     receive_path: ReceivePath,
+    fetch: Fetch,
 }
 
 impl Default for IxgbeOptions {
@@ -43,6 +45,7 @@ impl IxgbeOptions {
             director: FlowDirector::Perfect(DirectorMemory::KiB64),
             outer_tag: None,
             receive_path: ReceivePath::best(),
+            fetch: Fetch::default(),
         }
     }
 
@@ -77,6 +80,13 @@ impl IxgbeOptions {
     /// Which code takes frames from receive rings; the best that the processor runs unless told.
     pub fn receive_path(mut self, path: ReceivePath) -> Self {
         self.receive_path = path;
+        self
+    }
+
+    /// When transmit queues fetch descriptors. What the card cannot do is refused when the port is
+    /// configured.
+    pub fn transmit_fetch(mut self, fetch: Fetch) -> Self {
+        self.fetch = fetch;
         self
     }
 }
@@ -133,6 +143,7 @@ fn take_over(
         interval: options.interval,
         outer_tag: options.outer_tag,
         receive_path: options.receive_path,
+        fetch: options.fetch,
         running: None,
         alive: Weak::new(),
         stats: QueueStats::default(),

@@ -1,6 +1,7 @@
 //! The port: a card's life from its opening to its end.
 
 use crate::clock::{Clock, Stamp};
+use crate::fetch::Fetch;
 use crate::filters::Filters;
 use crate::flows::{Flows, No};
 use crate::hardware::Hardware;
@@ -57,6 +58,7 @@ pub struct IxgbePort {
     /// EtherType of the outer tag that every frame has, if it has one.
     pub(crate) outer_tag: Option<u16>,
     pub(crate) receive_path: ReceivePath,
+    pub(crate) fetch: Fetch,
     pub(crate) running: Option<Running>,
     /// Lives as long as a queue of the last start does.
     pub(crate) alive: Weak<()>,
@@ -87,6 +89,10 @@ impl Driver for IxgbePort {
         self.check_rooms(&config, mtu)?;
         self.check_rss(config.rss_asked())?;
         self.check_lro(&config)?;
+        let ring = config.tx_descriptor_count(&self.info.capabilities);
+        if let Some(complaint) = self.fetch.complaint(ring) {
+            return Err(self.refused(complaint));
+        }
         self.introduced.retain(|pool| pool.strong_count() > 0);
         let mut known: Vec<Arc<KnownPool>> = Vec::new();
         for pool in config.all_pools() {

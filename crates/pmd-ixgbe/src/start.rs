@@ -236,9 +236,7 @@ impl IxgbePort {
     pub(crate) fn start_tx(&mut self, seat: usize) -> Result<Transmit, Trouble> {
         let Sitting { config, known, ring, keeps, control, gate, index, .. } = self.sit(seat)?;
         let registers = &self.hardware.registers;
-        // §7.2.3.4.1: fetch 36 ahead, while 8 are there; write back each that asks for a report.
-        let word = txdctl::HTHRESH.put(txdctl::PTHRESH.put(0, 36), 8);
-        registers.write_at(&TXDCTL, index, word);
+        registers.write_at(&TXDCTL, index, self.fetch.word());
         start_control(&control, &ring, &keeps)?;
         Ok(Transmit::new(tx::Parts {
             ring,

@@ -5,6 +5,7 @@ mod bed;
 mod conformance;
 mod controls;
 mod copper;
+mod drops;
 mod ends;
 mod faults;
 mod features;
