@@ -102,7 +102,7 @@ impl Area {
             Self::Afxdp => vec![Box::new(wire::Wire::af_xdp(seconds(2.0))?)],
             Self::Classify => classify::contests(compare.seconds, case)?,
             Self::Virtio => virtio::contests(seconds(1.0), case)?,
-            Self::Ixgbe => vec![Box::new(ixgbe::Ixgbe::new(case)?)],
+            Self::Ixgbe => ixgbe::contests(seconds(2.0), case)?,
             Self::Tap | Self::All => vec![Box::new(wire::Wire::tap(seconds(2.0))?)],
         })
     }

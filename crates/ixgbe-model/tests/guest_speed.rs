@@ -3,8 +3,8 @@
 //! Two cards have a mirror at the end of their wire, two others a flood of frames. Neither takes any time of
 //! the guest's: every look at a ring finds a burst, and no instruction goes into waiting.
 //!
-//! `cargo xtask compare ixgbe` reads the JSON lines, and has bars for them; here all that matters is
-//! that both sides can be measured.
+//! `cargo xtask compare ixgbe` runs the tests of `compared`, reads their JSON lines, and has bars for them; else
+//! all that matters is that both sides can be measured, and one case does for that.
 //!
 //! guest: icount=on, profile=release, iommu=none, nodes=1, cpus=1, memory=1024, hugepages=128, limit=600
 //! guest: carried=uio_pci_generic, programs=dpdk-testpmd, built=linecard-pmd-ixgbe/example/forward_loop
@@ -48,14 +48,12 @@ fn tell(case: &Case, value: f64) {
     assert!((1.0..10_000.0).contains(&value), "{name}: {value}");
 }
 
-#[test]
-#[ignore = "guest level: cargo xtask test guest"]
-fn our_driver_is_measured() {
+fn measure_our_driver(cases: &[Case]) {
     if !needs(&[Need::Guest]) {
         return;
     }
     take_cards();
-    for case in &CASES {
+    for case in cases {
         let program = Program::new("forward_loop")
             .arg(case.burst.to_string())
             .args(case.ours)
@@ -68,14 +66,41 @@ fn our_driver_is_measured() {
     }
 }
 
-#[test]
-#[ignore = "guest level: cargo xtask test guest"]
-fn testpmd_is_measured() {
+fn measure_testpmd(cases: &[Case]) {
     if !needs(&[Need::Guest]) {
         return;
     }
     take_cards();
-    for case in &CASES {
+    for case in cases {
         tell(case, testpmd::instructions_a_packet(cards(case), case));
+    }
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn our_driver_is_measured() {
+    measure_our_driver(&CASES[..1]);
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn testpmd_is_measured() {
+    measure_testpmd(&CASES[..1]);
+}
+
+/// Every case, which takes minutes.
+mod compared {
+    use super::*;
+
+    #[test]
+    #[ignore = "cargo xtask compare ixgbe"]
+    fn our_driver_is_measured() {
+        measure_our_driver(&CASES);
+    }
+
+    #[test]
+    #[ignore = "cargo xtask compare ixgbe"]
+    fn testpmd_is_measured() {
+        measure_testpmd(&CASES);
     }
 }

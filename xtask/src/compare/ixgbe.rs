@@ -2,6 +2,8 @@
 //! them: our driver beside DPDK's, over UIO. The guest is that of `guest_speed`, a test file, and each
 //! side is a test of it.
 
+mod native;
+
 use super::pair::samples;
 use super::report::Bar;
 use super::{Contest, Sample, dpdk};
@@ -11,11 +13,23 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 const FILE: &str = "guest_speed";
-const OURS: &str = "our_driver_is_measured";
-const PEER: &str = "testpmd_is_measured";
+const OURS: &str = "compared::our_driver_is_measured";
+const PEER: &str = "compared::testpmd_is_measured";
 
 /// The case whose bar is the hardest.
 const USUAL: &str = "io loop burst 32";
+
+/// In a guest, and then native; `case` is a filter of the user's, or empty.
+pub(super) fn contests(seconds: f64, case: &str) -> Result<Vec<Box<dyn Contest>>> {
+    let mut all: Vec<Box<dyn Contest>> = Vec::new();
+    if native::CASE.contains(case) {
+        all.push(Box::new(native::Native::new(seconds)?));
+    }
+    if case.is_empty() || !native::CASE.contains(case) {
+        all.push(Box::new(Ixgbe::new(case)?));
+    }
+    Ok(all)
+}
 
 #[derive(Debug)]
 pub(super) struct Ixgbe {

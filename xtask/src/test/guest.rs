@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 
+/// Tests in this module of a file measure for `cargo xtask compare`, and take longer than a test may.
+const COMPARED: &str = "compared::";
+
 #[derive(Debug, Args)]
 pub(crate) struct Guest {
     /// Only test files whose name contains one of these, or else tests whose name does
@@ -67,6 +70,7 @@ fn jobs(guest: &Guest, workshop: &mut Workshop) -> Result<Vec<Job>> {
             suites.iter().filter(|suite| suite.declaration.profile == profile).collect();
         for (suite, program) in of_profile.iter().zip(workshop.tests(&of_profile)?) {
             let mut tests = names(&program)?;
+            tests.retain(|test| !test.starts_with(COMPARED));
             if !meant(suite) && !guest.filter.is_empty() {
                 tests.retain(|test| guest.filter.iter().any(|word| test.contains(word)));
             }

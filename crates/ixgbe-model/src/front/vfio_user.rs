@@ -136,6 +136,7 @@ pub struct UserCard {
     device: Arc<Mutex<Device>>,
     memory: Memory,
     events: Events,
+    is_prompt: bool,
     outlet: Mutex<Box<dyn Outlet>>,
     began: Instant,
 }
@@ -165,6 +166,7 @@ impl UserCard {
             device: Arc::new(Mutex::new(Device::new(identity, host))),
             memory,
             events,
+            is_prompt: plug.outlet.is_prompt(),
             outlet: Mutex::new(plug.outlet),
             began: Instant::now(),
         })
@@ -201,25 +203,32 @@ impl UserCard {
     }
 
     fn run_wire(&self, is_done: &AtomicBool) -> io::Result<()> {
-        let mut outlet = locked(&self.outlet);
         // Relaxed: as at the store.
         while !is_done.load(Ordering::Relaxed) {
-            self.wait(outlet.as_ref())?;
+            self.wait()?;
             let mut device = locked(&self.device);
             device.tick(self.began.elapsed().as_nanos() as u64);
-            device.set_light(outlet.light());
-            for _ in 0..FRAMES_AT_ONCE {
-                if device.held_frames() >= FRAMES_AT_ONCE {
-                    break;
-                }
-                let Some(frame) = outlet.take()? else { break };
-                device.receive(&frame);
+            device.set_light(locked(&self.outlet).light());
+            if !self.is_prompt {
+                self.take_frames(&mut device)?;
             }
         }
         Ok(())
     }
 
-    fn wait(&self, outlet: &dyn Outlet) -> io::Result<()> {
+    fn take_frames(&self, device: &mut Device) -> io::Result<()> {
+        let mut outlet = locked(&self.outlet);
+        for _ in 0..FRAMES_AT_ONCE {
+            if device.held_frames() >= FRAMES_AT_ONCE {
+                break;
+            }
+            let Some(frame) = outlet.take()? else { break };
+            device.receive(&frame);
+        }
+        Ok(())
+    }
+
+    fn wait(&self) -> io::Result<()> {
         let now = self.began.elapsed().as_nanos() as u64;
         let (deadline, held) = {
             let device = locked(&self.device);
@@ -227,6 +236,12 @@ impl UserCard {
         };
         let limit =
             deadline.map_or(NAP, |at| NAP.min(Duration::from_nanos(at.saturating_sub(now))));
+        if self.is_prompt {
+            // The driver's accesses take frames meanwhile.
+            std::thread::sleep(limit);
+            return Ok(());
+        }
+        let outlet = locked(&self.outlet);
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
         let fd = outlet.readable().filter(|_| held < FRAMES_AT_ONCE);
         let mut fds: Vec<_> =
@@ -316,6 +331,9 @@ impl ServerBackend for Backend<'_> {
                 (CONFIG, Err(_)) => {}
                 _ => device.write(window(region)?, at, word, size),
             }
+        }
+        if self.0.is_prompt && region != CONFIG {
+            self.0.take_frames(&mut device)?;
         }
         Ok(())
     }
