@@ -5,8 +5,9 @@
 //! finds the door shut does not wait: it has received nothing, and taken nothing.
 //!
 //! Both say what they want before they look at the other's word, so that at least one of them sees
-//! the other: Dekker's way, with the queue giving in.
+//! the other: Dekker's way, with the queue giving in. The fence between the two is control's to pay.
 
+use linecard_eal::barrier::Asymmetric;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub(crate) struct Door<T> {
     inside: Line<AtomicBool>,
     shut: Line<AtomicBool>,
+    fence: Asymmetric,
     /// One control at a time: never touched by the queue.
     control: Mutex<()>,
     value: UnsafeCell<T>,
@@ -37,7 +39,8 @@ impl<T> Door<T> {
     /// An open door.
     pub(crate) fn new(value: T) -> Self {
         let [inside, shut] = [0, 1].map(|_| Line(AtomicBool::new(false)));
-        Door { inside, shut, control: Mutex::new(()), value: UnsafeCell::new(value) }
+        let (fence, control) = (Asymmetric::new(), Mutex::new(()));
+        Door { inside, shut, fence, control, value: UnsafeCell::new(value) }
     }
 
     /// Goes in, if the door is open.
@@ -46,10 +49,11 @@ impl<T> Door<T> {
     /// There is one queue: no two threads enter at the same time, nor one twice.
     #[inline(always)]
     pub(crate) unsafe fn enter(&self) -> Option<Inside<'_, T>> {
-        // SeqCst pairs with `shut` and the look at `inside` in `alone`: one of the two sees the other.
-        self.inside.0.store(true, Ordering::SeqCst);
-        // SeqCst: the same pair. It is an acquire too, of what control did before it opened.
-        if self.shut.0.load(Ordering::SeqCst) {
+        // Relaxed: the fence pairs with that in `alone`, so that one of the two sees the other.
+        self.inside.0.store(true, Ordering::Relaxed);
+        self.fence.light();
+        // Acquire pairs with the release of `Alone::drop`: what control did before it opened.
+        if self.shut.0.load(Ordering::Acquire) {
             // Release pairs with control's look in `alone`: nothing was touched here, but control may
             // see this store instead of the last one of `Inside::drop`, and then has to see what the
             // queue did before that all the same.
@@ -62,11 +66,12 @@ impl<T> Door<T> {
     /// Shuts the door, waits until the queue is out, and goes in alone. Opens it when dropped.
     pub(crate) fn alone(&self) -> Alone<'_, T> {
         let guard = self.control.lock().unwrap_or_else(PoisonError::into_inner);
-        // SeqCst pairs with `inside` and the look at `shut` in `enter`.
-        self.shut.0.store(true, Ordering::SeqCst);
+        // Relaxed: the fence pairs with that in `enter`.
+        self.shut.0.store(true, Ordering::Relaxed);
+        self.fence.heavy();
         let mut looks = 0u32;
-        // SeqCst: the same pair. It is an acquire too, of what the queue did before it went out.
-        while self.inside.0.load(Ordering::SeqCst) {
+        // Acquire pairs with the release of `Inside::drop`: what the queue did before it went out.
+        while self.inside.0.load(Ordering::Acquire) {
             looks += 1;
             if looks < 100 {
                 thread::yield_now();
