@@ -138,6 +138,12 @@ impl MemoryTable {
         within(region).map(|at| region.here(at))
     }
 
+    /// Where a region begins in the guest, how long it is, and where it begins here.
+    pub(crate) fn place_of(&self, region: usize) -> (u64, u64, *mut u8) {
+        let Region { place, mapping, .. } = &*self.regions[region];
+        (place.guest_addr, place.size, mapping.start().as_ptr())
+    }
+
     /// Where an address of the front-end's is here, and how many bytes follow it.
     pub(crate) fn user(&self, address: u64) -> Option<(*mut u8, u64)> {
         self.regions.iter().find_map(|region| {

@@ -49,6 +49,23 @@ pub(crate) struct View {
     /// Present while the guest moves.
     pub(crate) log: Option<Arc<DirtyLog>>,
     hint: usize,
+    /// The region in which an address was found last.
+    window: Window,
+}
+
+/// A region of the table that the view has: where it begins in the guest, and here. Empty, if no address has
+/// been found since the view was changed, or the guest has an IOMMU.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    guest: u64,
+    size: u64,
+    here: *mut u8,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Window { guest: 0, size: 0, here: core::ptr::null_mut() }
+    }
 }
 
 // SAFETY: nothing in it belongs to a thread; spans are not kept in it.
@@ -58,12 +75,31 @@ impl View {
     /// The bytes at `address`, `len` of them or as many as lie together.
     #[inline(always)]
     pub(crate) fn span(&mut self, address: u64, len: u32, access: Access) -> Result<Span, Trouble> {
-        let (at, left) = if self.translations.is_none() {
-            self.table.guest(address, &mut self.hint).ok_or(Fault::Address)?
+        let offset = address.wrapping_sub(self.window.guest);
+        let (at, left) = if offset < self.window.size {
+            (self.window.here.wrapping_add(offset as usize), self.window.size - offset)
         } else {
-            self.translated(address, access)?
+            self.look_up(address, access)?
         };
         Ok(Span { at, len: left.min(u64::from(len)) as u32 })
+    }
+
+    /// An address that is not where the last one was.
+    #[cold]
+    #[inline(never)]
+    fn look_up(&mut self, address: u64, access: Access) -> Result<(*mut u8, u64), Trouble> {
+        if self.translations.is_some() {
+            return self.translated(address, access);
+        }
+        let (at, left) = self.table.guest(address, &mut self.hint).ok_or(Fault::Address)?;
+        let (guest, size, here) = self.table.place_of(self.hint);
+        self.window = Window { guest, size, here };
+        Ok((at, left))
+    }
+
+    /// The table, or the translations, are others now.
+    pub(crate) fn forget(&mut self) {
+        self.window = Window::default();
     }
 
     #[cold]
@@ -188,6 +224,20 @@ mod tests {
         assert_eq!(view.span(4094, 4, Access::Read).map(|span| span.len), Ok(2));
         assert_eq!(view.read::<[u8; 4]>(8190), Err(Fault::Address.into()));
         assert_eq!(view.read::<[u8; 4]>(u64::MAX - 1), Err(Fault::Address.into()));
+    }
+
+    #[test]
+    fn an_address_is_found_anew_when_the_memory_has_changed() {
+        let (mut view, other) = (view(), view());
+        let at = |view: &mut View| view.span(4095, 8, Access::Read).map(|s| (s.at, s.len));
+        let before = at(&mut view).expect("mapped");
+        assert_eq!((at(&mut view), before.1), (Ok(before), 1));
+        view.table = Arc::clone(&other.table);
+        view.forget();
+        assert_ne!(at(&mut view).expect("mapped"), before);
+        view.translations = Some(Translations::default());
+        view.forget();
+        assert_eq!(at(&mut view).err(), Some(Trouble::Miss(4095, 1)));
     }
 
     #[test]

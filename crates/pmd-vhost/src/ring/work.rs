@@ -139,6 +139,7 @@ impl Work {
     pub(crate) fn set_view(&mut self, change: impl FnOnce(&mut View)) {
         self.stop_in_place();
         change(&mut self.view);
+        self.view.forget();
     }
 
     /// Lets packets pass once the ring is found, or not.
