@@ -4,11 +4,10 @@ use super::copy::Reader;
 use crate::bell::Bell;
 use crate::fault::Trouble;
 use crate::memory::Span;
-use crate::ring::{Driven, Work};
+use crate::ring::{Driven, SPEAKING, Work};
 use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_net::MacAddr;
 use linecard_pmd_core::{Gate, Path, PortConfig, RxCounters, RxOffloads, RxQueue, WakeUp};
-use linecard_virtqueue::Features;
 use linecard_virtqueue::net::{VNET, VnetHdr};
 use linecard_virtqueue::offload::{Unfinished, settle};
 use std::os::fd::AsFd;
@@ -38,9 +37,6 @@ struct How {
     unfinished: Unfinished,
     scatter: bool,
 }
-
-/// With any of these, the header of a frame that the guest sends may say something.
-const SPEAKING: Features = Features::CSUM;
 
 /// A frame that is none, or has no room.
 struct Bad;

@@ -9,7 +9,7 @@ mod words;
 mod work;
 
 pub(crate) use door::{Alone, Door, Inside};
-pub(crate) use setup::{Base, Layout, Setup};
+pub(crate) use setup::{Base, Layout, SPEAKING, Setup};
 pub(crate) use work::{Counters, Work};
 
 use crate::fault::Trouble;

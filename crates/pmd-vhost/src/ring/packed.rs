@@ -1,7 +1,7 @@
 //! The device's side of a packed ring (virtio 1.2 §2.8).
 
 use super::chain::{Descriptor, Parcel, Parcels, Walk};
-use super::words::{Words, prefetch};
+use super::words::{Touch, Words, prefetch};
 use crate::fault::{Fault, Trouble};
 use crate::inflight::Kept;
 use crate::memory::{Access, View};
@@ -9,12 +9,15 @@ use linecard_eal::barrier;
 use linecard_virtqueue::DescFlags;
 use linecard_virtqueue::packed::{EventFlags, Position, is_available, is_used, used};
 
-/// Where a descriptor's length is.
-const LEN: usize = 8;
-/// Where its id is.
-const ID: usize = 12;
+/// Descriptors in a cache line.
+const LINE: u16 = 4;
+/// Where a descriptor's length is, its id and its flags behind it.
+const REST: usize = 8;
 /// Where its flags are.
 const FLAGS: usize = 14;
+
+/// So many descriptors ahead of the one that is read, the next are asked for.
+const AHEAD: u16 = 16;
 
 /// A ring, and how far we are in it. Chains are given back in the order in which they came, so that
 /// what is used and what is taken end at the same place.
@@ -35,6 +38,7 @@ pub(crate) struct Packed {
     pub(crate) event_idx: bool,
     pub(crate) indirect: bool,
     pub(crate) in_order: bool,
+    pub(crate) touch: Touch,
     /// Where our place is kept for a back-end after us.
     pub(crate) kept: Option<Kept>,
 }
@@ -42,7 +46,7 @@ pub(crate) struct Packed {
 impl Packed {
     pub(crate) fn new([ring, driver, device]: [Words; 3], size: u16, next: Position) -> Self {
         let (event_idx, indirect, in_order) = (false, false, false);
-        let (taken, told, kept) = (0, next, None);
+        let (taken, told, kept, touch) = (0, next, None, Touch::default());
         Packed {
             ring,
             driver,
@@ -54,6 +58,7 @@ impl Packed {
             event_idx,
             indirect,
             in_order,
+            touch,
             kept,
         }
     }
@@ -80,10 +85,20 @@ impl Packed {
             if !is_available(flags, at.wrap) {
                 break;
             }
-            prefetch(self.ring.at(16 * usize::from(at.ahead(4, self.size.max(4)).at % self.size)));
+            if at.at.is_multiple_of(LINE) {
+                prefetch(self.ring.at(16 * usize::from(self.slot_ahead(at.at, AHEAD))));
+            }
             self.take(view, parcels, access, at, flags)?;
         }
         Ok(())
+    }
+
+    /// The slot `n` behind one, if the ring is so long.
+    #[inline(always)]
+    fn slot_ahead(&self, slot: u16, n: u16) -> u16 {
+        let at = u32::from(slot) + u32::from(n);
+        let size = u32::from(self.size);
+        (if at < size { at } else { (at - size).min(size - 1) }) as u16
     }
 
     /// The descriptor at a slot, with its id; its flags if they have been read already.
@@ -110,7 +125,7 @@ impl Packed {
         if flags & MEANT == plain && first.len > 0 {
             let span = view.span(first.address, first.len, access)?;
             if span.len == first.len {
-                prefetch(span.at);
+                self.touch.soon(span, access);
                 parcels.push_single(id, 1, span);
                 self.taken += 1;
                 return Ok(());
@@ -168,28 +183,37 @@ impl Packed {
 
     #[inline(always)]
     fn commit_at_once(&mut self, parcels: &[Parcel]) {
-        let (start, mut at) = (self.next, self.next);
-        for parcel in parcels {
-            let slot = 16 * usize::from(at.at);
-            self.ring.store_pair(slot + LEN, parcel.written);
-            self.ring.store(slot + ID, parcel.id);
-            if at != start {
-                self.ring.store(slot + FLAGS, given(at, parcel));
-            }
-            at = at.ahead(parcel.slots, self.size);
+        let Some(first) = parcels.first() else { return };
+        let (start, line) = (self.next, (self.next.at | (LINE - 1)) + 1);
+        // Those in the first's cache line come with it: the driver looks at that line all the time,
+        // so that each turn at it is dear.
+        let (mut at, mut n) = (start.ahead(first.slots, self.size), 1);
+        while n < parcels.len() && at.at < line && at.wrap == start.wrap {
+            at = at.ahead(parcels[n].slots, self.size);
+            n += 1;
         }
-        if let Some(first) = parcels.first() {
-            self.give(given(start, first), at, first.slots);
-        }
+        let end = self.write(at, &parcels[n..]);
+        self.write(start.ahead(first.slots, self.size), &parcels[1..n]);
+        self.give(given(start, first), end, first.slots);
     }
 
-    /// Writes the flags of the first that is given back; the next is at `next`.
+    /// Writes what became of chains, from a position on; says where the next is.
     #[inline(always)]
-    fn give(&mut self, flags: u16, next: Position, slots: u16) {
+    fn write(&self, mut at: Position, parcels: &[Parcel]) -> Position {
+        for parcel in parcels {
+            self.ring.store_whole(16 * usize::from(at.at) + REST, given(at, parcel));
+            at = at.ahead(parcel.slots, self.size);
+        }
+        at
+    }
+
+    /// Writes the first that is given back; the next is at `next`.
+    #[inline(always)]
+    fn give(&mut self, first: u64, next: Position, slots: u16) {
         if let Some(kept) = &self.kept {
             kept.about_to_give(self.next, slots);
         }
-        self.ring.store_release(16 * usize::from(self.next.at) + FLAGS, flags);
+        self.ring.give_whole(16 * usize::from(self.next.at) + REST, first);
         self.next = next;
         if let Some(kept) = &self.kept {
             kept.given_back(next);
@@ -215,10 +239,8 @@ impl Packed {
     pub(crate) fn commit_in_order(&mut self, view: &View, log: Option<u64>, parcels: &[Parcel]) {
         let Some(last) = parcels.last() else { return };
         let slots = parcels.iter().map(|parcel| u32::from(parcel.slots)).sum::<u32>() as u16;
-        let slot = 16 * usize::from(self.next.at);
-        self.ring.store_pair(slot + LEN, 0);
-        self.ring.store(slot + ID, last.id);
-        self.give(used(self.next.wrap), self.next.ahead(slots, self.size), slots);
+        let first = whole(0, last.id, used(self.next.wrap));
+        self.give(first, self.next.ahead(slots, self.size), slots);
         self.taken = 0;
         if let (Some(start), Some(dirty)) = (log, &view.log) {
             dirty.mark(start, 16 * u64::from(self.size));
@@ -249,8 +271,15 @@ impl Packed {
     }
 }
 
-/// The flags of a chain that is given back at a position.
+/// What a chain that is given back says at a position.
 #[inline(always)]
-fn given(at: Position, parcel: &Parcel) -> u16 {
-    used(at.wrap) | if parcel.written > 0 { DescFlags::WRITE.bits() } else { 0 }
+fn given(at: Position, parcel: &Parcel) -> u64 {
+    let wrote = if parcel.written > 0 { DescFlags::WRITE.bits() } else { 0 };
+    whole(parcel.written, parcel.id, used(at.wrap) | wrote)
+}
+
+/// A descriptor's second half.
+#[inline(always)]
+fn whole(len: u32, id: u16, flags: u16) -> u64 {
+    (u64::from(len) | u64::from(id) << 32 | u64::from(flags) << 48).to_le()
 }

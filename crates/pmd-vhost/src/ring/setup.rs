@@ -2,7 +2,7 @@
 
 use super::packed::Packed;
 use super::split::Split;
-use super::words::Words;
+use super::words::{Touch, Words};
 use crate::fault::Trouble;
 use crate::inflight::Kept;
 use crate::memory::{Access, View};
@@ -10,6 +10,9 @@ use linecard_virtqueue::Features;
 use linecard_virtqueue::packed::{self, Position};
 use linecard_virtqueue::split;
 use linecard_virtqueue::vhost_user::message::VringAddr;
+
+/// With any of these, the header of a frame that the guest sends may say something.
+pub(crate) const SPEAKING: Features = Features::CSUM;
 
 /// What a front-end has said of a ring.
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +130,25 @@ fn split_ring(
     let event_idx = features.contains(Features::EVENT_IDX);
     let indirect = features.contains(Features::INDIRECT_DESC);
     let told = next_used;
-    let ring = Split { table, avail, used, size, next_avail, next_used, told, event_idx, indirect };
-    Ok(Ring::Split(ring))
+    let touch = touch(features);
+    Ok(Ring::Split(Split {
+        table,
+        avail,
+        used,
+        size,
+        next_avail,
+        next_used,
+        told,
+        event_idx,
+        indirect,
+        touch,
+    }))
+}
+
+/// What of a buffer will be touched.
+fn touch(features: Features) -> Touch {
+    let speaks = features.intersects(SPEAKING);
+    Touch { unread: if speaks { 0 } else { features.header_len() as u32 } }
 }
 
 /// A table is aligned to 16; rings, which have an odd number of words, to 4 (§2.7: 2 and 4).
@@ -158,6 +178,7 @@ fn packed_ring(
     let mut ring = Packed::new(parts, size, next);
     ring.event_idx = features.contains(Features::EVENT_IDX);
     ring.indirect = features.contains(Features::INDIRECT_DESC);
+    ring.touch = touch(features);
     ring.in_order = features.contains(Features::IN_ORDER);
     Ok(Ring::Packed(ring))
 }

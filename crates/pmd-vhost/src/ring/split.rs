@@ -1,7 +1,7 @@
 //! The device's side of a split ring (virtio 1.2 §2.7).
 
 use super::chain::{Descriptor, Parcel, Parcels, Walk};
-use super::words::{Words, prefetch};
+use super::words::{Touch, Words, prefetch};
 use crate::fault::{Fault, Trouble};
 use crate::memory::{Access, View};
 use linecard_eal::barrier;
@@ -28,6 +28,7 @@ pub(crate) struct Split {
     pub(crate) told: u16,
     pub(crate) event_idx: bool,
     pub(crate) indirect: bool,
+    pub(crate) touch: Touch,
 }
 
 impl Split {
@@ -88,7 +89,7 @@ impl Split {
         if first.flags & MEANT == plain && first.len > 0 {
             let span = view.span(first.address, first.len, access)?;
             if span.len == first.len {
-                prefetch(span.at);
+                self.touch.soon(span, access);
                 parcels.push_single(head, 1, span);
                 return Ok(());
             }

@@ -1,7 +1,8 @@
 //! Words of a ring that both sides write: touched by atomic operations only, in bounds that were
 //! checked when the ring was set up.
 
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use crate::memory::{Access, Span};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// A part of a ring.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +77,28 @@ impl Words {
         word.store(value, Ordering::Relaxed);
     }
 
+    #[inline(always)]
+    fn whole(&self, at: usize) -> &AtomicU64 {
+        debug_assert!(at + 8 <= self.len && at.is_multiple_of(8));
+        // SAFETY: eight aligned bytes of the part, which begins at a multiple of 16, as in `half`.
+        unsafe { AtomicU64::from_ptr(self.base.add(at).cast()) }
+    }
+
+    /// Writes four words from which nothing follows.
+    #[inline(always)]
+    pub(crate) fn store_whole(&self, at: usize, value: u64) {
+        // Relaxed: what gives something away is `give_whole`.
+        self.whole(at).store(value, Ordering::Relaxed);
+    }
+
+    /// Writes four words, the last of which gives something away: what was written before is seen with
+    /// it. The other side reads them in whatever pieces.
+    #[inline(always)]
+    pub(crate) fn give_whole(&self, at: usize, value: u64) {
+        // Release pairs with the acquire, or read barrier, of the driver behind its look at the last.
+        self.whole(at).store(value, Ordering::Release);
+    }
+
     /// Copies 16 bytes, aligned to 16: a descriptor, read once.
     #[inline(always)]
     pub(crate) fn descriptor(&self, at: usize) -> [u64; 2] {
@@ -87,6 +110,40 @@ impl Words {
             [from.read_volatile(), from.add(1).read_volatile()]
         }
     }
+}
+
+/// Which lines of a buffer will be touched soon.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Touch {
+    /// Bytes at the start of a buffer that the driver wrote, which nobody will look at.
+    pub(crate) unread: u32,
+}
+
+impl Touch {
+    /// Brings the first lines of a buffer here, for what will be done with them.
+    #[inline(always)]
+    pub(crate) fn soon(self, span: Span, access: Access) {
+        match access {
+            Access::Read => prefetch(span.at.wrapping_add(self.unread as usize)),
+            Access::Write => {
+                // A header that may be there already, and what comes behind it.
+                prefetch(span.at);
+                prefetch_write(span.at.wrapping_add(64));
+            }
+        }
+    }
+}
+
+/// Brings a line here that will be written soon, away from whoever has it.
+#[inline(always)]
+pub(crate) fn prefetch_write(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, for which any address will do; a processor that does not know it does nothing.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// Brings a line here that will be read soon.
