@@ -1,11 +1,12 @@
 //! Receive: from the guest's transmit ring into packets of our own.
 
-use super::copy::Reader;
+use super::copy::{self, Reader};
 use crate::bell::Bell;
 use crate::fault::Trouble;
 use crate::memory::Span;
 use crate::ring::{Driven, SPEAKING, Work};
-use linecard_mbuf::{Burst, Mbuf, MbufPool};
+use linecard_mbuf::driver::{RxFields, buffer, receive_with};
+use linecard_mbuf::{Burst, Flags, Mbuf, MbufPool};
 use linecard_net::MacAddr;
 use linecard_pmd_core::{Gate, Path, PortConfig, RxCounters, RxOffloads, RxQueue, WakeUp};
 use linecard_virtqueue::net::{VNET, VnetHdr};
@@ -114,19 +115,14 @@ fn take(
     counters: &RxCounters,
 ) -> usize {
     let before = burst.len();
-    let n = allocate(burst, n, pool, counters);
-    let (mut bytes, mut bad) = (0, 0u64);
-    let header = work.header;
-    let speaks = work.features.intersects(SPEAKING);
-    for i in 0..n {
+    let (n, mut bytes, mut odd) = fill_plain(work, burst, n, pool, how, counters);
+    let mut bad = 0u64;
+    while odd != 0 {
+        let i = odd.trailing_zeros() as usize;
+        odd &= odd - 1;
         let parcel = &work.parcels.list()[i];
         let (spans, len) = (work.parcels.spans(parcel), parcel.len as usize);
-        let packet = &mut burst[before + i];
-        let filled = match (speaks, spans) {
-            (false, [span]) => fill_plain(packet, *span, header, how),
-            _ => None,
-        };
-        match filled.map_or_else(|| fill(packet, spans, len, header, pool, how), Ok) {
+        match fill(&mut burst[before + i], spans, len, work.header, pool, how) {
             Ok(frame) => bytes += frame as u64,
             Err(Bad) => bad |= 1 << i,
         }
@@ -144,15 +140,55 @@ fn take(
     n - wrong
 }
 
-/// As many packets as the pool has, up to `n`.
+/// Adds up to `n` packets, as many as the pool has: filled with those frames that lie in one piece and whose
+/// headers say nothing, and are not looked at: on another core they were just written, and reading them
+/// costs more than the rest. Says how many packets, of how many bytes; and which are odd, and empty.
 #[inline(always)]
-fn allocate(burst: &mut Burst, n: usize, pool: &MbufPool, counters: &RxCounters) -> usize {
-    let mut n = n;
-    while n > 0 && !pool.alloc_bulk(burst, n) {
+fn fill_plain(
+    work: &Work,
+    burst: &mut Burst,
+    n: usize,
+    pool: &MbufPool,
+    how: How,
+    counters: &RxCounters,
+) -> (usize, u64, u64) {
+    let (header, rearm) = (work.header, pool.rearm(how.port));
+    let (headroom, room) = (pool.headroom(), pool.data_room());
+    let speaks = work.features.intersects(SPEAKING);
+    let (mut n, mut i, mut bytes, mut odd) = (n, 0, 0, 0u64);
+    let mut fields = |object| {
+        let parcel = &work.parcels.list()[i];
+        let span = match (speaks, work.parcels.spans(parcel)) {
+            (false, [span]) => *span,
+            _ => Span::NONE,
+        };
+        let frame = (span.len as usize).wrapping_sub(header);
+        let plain = (ETHERNET..=room).contains(&frame);
+        let len = if plain { frame } else { 0 };
+        if plain {
+            // SAFETY: a buffer of this pool, with `room` bytes behind its headroom.
+            unsafe {
+                copy::take(
+                    span.skip(header as u32),
+                    buffer(object, headroom).address.as_ptr(),
+                    frame,
+                )
+            };
+        } else {
+            odd |= 1 << i;
+        }
+        bytes += len as u64;
+        i += 1;
+        let fields =
+            RxFields { packet_len: len as u32, data_len: len as u16, ..RxFields::default() };
+        (rearm, Flags::empty(), fields)
+    };
+    // SAFETY: so many bytes were copied behind the headroom, and they fit.
+    while n > 0 && !unsafe { receive_with(pool, burst, n, &mut fields) } {
         counters.no_buffer.add(1);
         n /= 2;
     }
-    n
+    (n, bytes, odd)
 }
 
 /// Takes out those behind `before` whose bit is set.
@@ -164,20 +200,6 @@ fn remove(burst: &mut Burst, before: usize, bad: u64) {
         at += 1;
         keep
     });
-}
-
-/// Fills a packet with a frame that lies in one piece and whose header says nothing, and is not
-/// looked at: on another core it was just written, and reading it costs more than the rest. `None`
-/// if it is not so simple after all.
-#[inline(always)]
-fn fill_plain(packet: &mut Mbuf, span: Span, header: usize, how: How) -> Option<usize> {
-    let frame = (span.len as usize).checked_sub(header)?;
-    if frame < ETHERNET || frame > packet.tailroom() {
-        return None;
-    }
-    packet.set_port(how.port);
-    Reader::new(&[span.skip(header as u32)]).read(packet.append(frame).ok()?);
-    Some(frame)
 }
 
 /// Fills a packet with the frame of a chain; says how long it is.

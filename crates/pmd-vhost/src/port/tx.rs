@@ -1,6 +1,6 @@
 //! Transmit: from packets into the guest's receive ring.
 
-use super::copy::{Writer, put};
+use super::copy::{Writer, put, put_plain_header};
 use crate::fault::Trouble;
 use crate::ring::{Driven, Work};
 use linecard_mbuf::{Burst, ChecksumStatus, Mbuf};
@@ -113,28 +113,27 @@ fn send_one(work: &mut Work, at: usize, packet: &Mbuf, desk: &mut Desk) -> Put {
     if !is_simple(packet) {
         return send_asking(work, at, packet, desk);
     }
-    let vnet = plain_header(work, packet);
+    let flags = plain_flags(work, packet);
     let (len, header) = (packet.len(), work.header);
     if packet.segment_count() == 1
         && let Some(parcel) = work.parcels.list().get(at)
         && let [span] = work.parcels.spans(parcel)
         && span.len as usize >= header + len
     {
-        let (span, head) = (*span, head_of(vnet, 1));
-        put(&work.view, span, &head.as_bytes()[..header]);
+        let span = *span;
+        put_plain_header(&work.view, span, header, flags);
         put(&work.view, span.skip(header as u32), packet.data());
         work.parcels.list_mut()[at].written = (header + len) as u32;
         return Put::In(1);
     }
-    spread(work, at, vnet, len, packet.segments())
+    spread(work, at, VnetHdr { flags, ..VnetHdr::default() }, len, packet.segments())
 }
 
-/// The header of a frame that is whole.
+/// The flags in the header of a frame that is whole.
 #[inline(always)]
-fn plain_header(work: &Work, packet: &Mbuf) -> VnetHdr {
+fn plain_flags(work: &Work, packet: &Mbuf) -> u8 {
     let good = packet.l4_checksum() == ChecksumStatus::Good;
-    let flags = if good && work.features.contains(Features::GUEST_CSUM) { DATA_VALID } else { 0 };
-    VnetHdr { flags, ..VnetHdr::default() }
+    if good && work.features.contains(Features::GUEST_CSUM) { DATA_VALID } else { 0 }
 }
 
 /// The longest header; the guest gets as much of it as it has negotiated.
