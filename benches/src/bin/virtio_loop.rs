@@ -1,7 +1,10 @@
 //! One end of a vhost-user socket, sending back what it receives in bursts of 32: `vhost PATH` makes
 //! the socket, `virtio PATH` connects to it, sends the first packets (`--first` bursts), and after
 //! `--seconds` prints how many came back a second. DPDK's twin is `dpdk-testpmd` with `net_vhost` and
-//! `net_virtio_user`, both forwarding `io`.
+//! `net_virtio_user`, both forwarding `io` (or `txonly` and `rxonly`, as `--way` says).
+//!
+//! `both PATH` has both ends in one thread, and sends `--first` bursts to and fro, one after the other: for
+//! counting instructions, of two runs whose difference is bursts alone.
 
 #![expect(clippy::print_stdout, reason = "what it measures goes to standard output")]
 
@@ -12,8 +15,12 @@ use linecard_pmd_core::{Driver, Port, PortConfig, Queues, RxOffloads};
 use linecard_pmd_vhost::{VhostOptions, VhostPort};
 use linecard_pmd_virtio::{Choice, RingOptions, UserOptions, VirtioPort};
 use std::error::Error;
+use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// Packets of a burst, as testpmd has it.
+const BURST: usize = 32;
 
 #[derive(Parser, Debug)]
 struct Arguments {
@@ -43,6 +50,9 @@ struct Arguments {
     /// Buffers used in order
     #[arg(long)]
     in_order: bool,
+    /// Read a byte of every frame, as a program that looks at headers does
+    #[arg(long)]
+    touch: bool,
     /// Only send, or only receive
     #[arg(long, value_enum, default_value = "loop")]
     way: Way,
@@ -52,6 +62,7 @@ struct Arguments {
 enum End {
     Vhost,
     Virtio,
+    Both,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,17 +84,46 @@ fn main() -> Result<(), Box<dyn Error>> {
         End::Vhost => {
             run(&arguments, &pool, VhostPort::open(VhostOptions::new("vhost", &arguments.path))?)
         }
-        End::Virtio => {
-            let rings = RingOptions {
-                packed: choice(arguments.packed),
-                mergeable: choice(arguments.mergeable),
-                in_order: choice(arguments.in_order),
-                ..RingOptions::default()
-            };
-            let options = UserOptions::new("virtio", &arguments.path).rings(rings);
-            run(&arguments, &pool, VirtioPort::user(options)?)
-        }
+        End::Virtio => run(&arguments, &pool, driver(&arguments)?),
+        End::Both => both(&arguments, &pool),
     }
+}
+
+fn driver(arguments: &Arguments) -> Result<VirtioPort, Box<dyn Error>> {
+    let rings = RingOptions {
+        packed: choice(arguments.packed),
+        mergeable: choice(arguments.mergeable),
+        in_order: choice(arguments.in_order),
+        ..RingOptions::default()
+    };
+    Ok(VirtioPort::user(UserOptions::new("virtio", &arguments.path).rings(rings))?)
+}
+
+/// Sends bursts through both ends, in one thread; says how many packets came back.
+fn both(arguments: &Arguments, pool: &MbufPool) -> Result<(), Box<dyn Error>> {
+    let config = || PortConfig::new(pool).rx_descriptors(256).tx_descriptors(256);
+    let scattered = config().rx_offloads(RxOffloads::SCATTER);
+    let device = VhostPort::open(VhostOptions::new("vhost", &arguments.path))?;
+    let (_device, mut far) = Port::open(device).configure(scattered.clone())?.start()?;
+    let config = if arguments.mergeable { scattered } else { config() };
+    let (_port, mut near) = Port::open(driver(arguments)?).configure(config)?.start()?;
+    let mut burst = Burst::with_limit(BURST);
+    // Until the device has found the rings, nothing comes.
+    let end = Instant::now() + Duration::from_secs(60);
+    while far.rx[0].receive(&mut burst) == 0 && Instant::now() < end {
+        near.tx[0].send(&mut frames(arguments, pool)?);
+    }
+    let mut packets = 0;
+    for _ in 0..arguments.first {
+        near.tx[0].send(&mut burst);
+        burst.clear();
+        far.rx[0].receive(&mut burst);
+        far.tx[0].send(&mut burst);
+        burst.clear();
+        packets += near.rx[0].receive(&mut burst);
+    }
+    println!("{{\"packets\":{packets},\"path\":\"{}\"}}", near.rx[0].path().name);
+    Ok(())
 }
 
 fn run(
@@ -129,7 +169,7 @@ fn send_first(
 }
 
 fn frames(arguments: &Arguments, pool: &MbufPool) -> Result<Burst, Box<dyn Error>> {
-    let mut burst = Burst::new();
+    let mut burst = Burst::with_limit(BURST);
     while !burst.is_full() {
         let mut packet = pool.alloc().ok_or("the pool is empty")?;
         packet.append(arguments.frame)?.fill(0);
@@ -142,12 +182,17 @@ fn frames(arguments: &Arguments, pool: &MbufPool) -> Result<Burst, Box<dyn Error
 fn forward(arguments: &Arguments, pool: &MbufPool, queues: &mut Queues, time: Duration) -> u64 {
     let (rx, tx) = (&mut queues.rx[0], &mut queues.tx[0]);
     let end = Instant::now() + time;
-    let (mut packets, mut burst) = (0, Burst::new());
+    let (mut packets, mut burst) = (0, Burst::with_limit(BURST));
     while Instant::now() < end {
         for _ in 0..1024 {
             match arguments.way {
                 Way::Loop => {
                     packets += rx.receive(&mut burst) as u64;
+                    if arguments.touch {
+                        for packet in burst.iter() {
+                            black_box(packet.data()[0]);
+                        }
+                    }
                     if !burst.is_empty() {
                         tx.send(&mut burst);
                     }
