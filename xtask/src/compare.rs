@@ -101,7 +101,7 @@ impl Area {
             Self::Afpacket => vec![Box::new(wire::Wire::af_packet(seconds(2.0))?)],
             Self::Afxdp => vec![Box::new(wire::Wire::af_xdp(seconds(2.0))?)],
             Self::Classify => classify::contests(compare.seconds, case)?,
-            Self::Virtio => virtio::contests(seconds(1.0), case)?,
+            Self::Virtio => virtio::contests(seconds(0.5), case)?,
             Self::Ixgbe => ixgbe::contests(seconds(2.0), case)?,
             Self::Tap | Self::All => vec![Box::new(wire::Wire::tap(seconds(2.0))?)],
         })
@@ -121,6 +121,10 @@ trait Contest {
     /// How many rounds there are, of those that were asked for.
     fn rounds(&self, asked: u32) -> u32 {
         asked
+    }
+    /// A row over all the others.
+    fn summary(&self, _rows: &[Row]) -> Option<Row> {
+        None
     }
     /// What the ratio of a case shall be.
     fn bar(&self, _case: &str, unit: &str) -> Bar {
@@ -172,7 +176,9 @@ pub(crate) fn run(compare: &Compare) -> Result<()> {
 /// What was found before an error stays in `rows`.
 fn every_contest(compare: &Compare, area: Area, rows: &mut Vec<Row>) -> Result<()> {
     for contest in area.contests(compare)? {
-        rows.extend(rounds(compare, area, contest.as_ref())?);
+        let these = rounds(compare, area, contest.as_ref())?;
+        let summary = contest.summary(&these);
+        rows.extend(these.into_iter().chain(summary));
     }
     Ok(())
 }
