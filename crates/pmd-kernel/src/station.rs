@@ -12,6 +12,57 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+/// What a driver with a `station` and its own address in `info` passes on to it.
+macro_rules! pass_to_station {
+    () => {
+        fn link(&mut self) -> Result<Link, Error> {
+            self.station.link()
+        }
+
+        fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
+            self.station.set_link(state)
+        }
+
+        fn mtu(&self) -> usize {
+            self.station.mtu()
+        }
+
+        fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+            self.station.set_mac(mac)?;
+            self.info.mac = mac;
+            Ok(())
+        }
+
+        fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+            self.station.add_mac(mac)
+        }
+
+        fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+            self.station.remove_mac(mac)
+        }
+
+        fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
+            self.station.set_promiscuous(promiscuous)
+        }
+
+        fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
+            self.station.set_all_multicast(all)
+        }
+
+        fn events(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.station.events())
+        }
+
+        fn next_event(&mut self) -> Result<Option<Event>, Error> {
+            let event = self.station.next_event()?;
+            self.info.mac = self.station.mac();
+            Ok(event)
+        }
+    };
+}
+
+pub(crate) use pass_to_station;
+
 /// The most addresses besides its own. The kernel has no limit; a device that has, receives all.
 pub(crate) const MAX_MACS: usize = 256;
 

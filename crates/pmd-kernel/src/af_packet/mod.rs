@@ -25,7 +25,7 @@ mod tx;
 
 pub use options::{AfPacketOptions, Fanout, Qdisc, RxRing};
 
-use crate::station::Station;
+use crate::station::{Station, pass_to_station};
 use crate::sys::{Filter, PacketSocket};
 use linecard_net::MacAddr;
 use linecard_pmd_core::{
@@ -111,17 +111,7 @@ impl Driver for AfPacketPort {
         self.station.counters()
     }
 
-    fn link(&mut self) -> Result<Link, Error> {
-        self.station.link()
-    }
-
-    fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
-        self.station.set_link(state)
-    }
-
-    fn mtu(&self) -> usize {
-        self.station.mtu()
-    }
+    pass_to_station!();
 
     fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
         if let Some(config) = &self.config {
@@ -130,42 +120,10 @@ impl Driver for AfPacketPort {
         self.station.set_mtu(mtu)
     }
 
-    fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.station.set_mac(mac)?;
-        self.info.mac = mac;
-        Ok(())
-    }
-
-    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.station.add_mac(mac)
-    }
-
-    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.station.remove_mac(mac)
-    }
-
-    fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
-        self.station.set_promiscuous(promiscuous)
-    }
-
-    fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
-        self.station.set_all_multicast(all)
-    }
-
     fn set_vlan_strip(&mut self, strip: VlanStrip) -> Result<(), Error> {
         // Relaxed: a switch, as the queues read it.
         self.strip.store(strip == VlanStrip::On, Ordering::Relaxed);
         Ok(())
-    }
-
-    fn events(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.station.events())
-    }
-
-    fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        let event = self.station.next_event()?;
-        self.info.mac = self.station.mac();
-        Ok(event)
     }
 }
 

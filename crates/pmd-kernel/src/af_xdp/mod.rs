@@ -23,7 +23,7 @@ mod tx;
 
 pub use options::{AfXdpOptions, XdpHook};
 
-use crate::station::Station;
+use crate::station::{Station, pass_to_station};
 use crate::sys::{Redirection, XdpStatistics};
 use buffers::Umem;
 use linecard_net::MacAddr;
@@ -132,55 +132,13 @@ impl Driver for AfXdpPort {
         stats
     }
 
-    fn link(&mut self) -> Result<Link, Error> {
-        self.station.link()
-    }
-
-    fn set_link(&mut self, state: LinkState) -> Result<(), Error> {
-        self.station.set_link(state)
-    }
-
-    fn mtu(&self) -> usize {
-        self.station.mtu()
-    }
+    pass_to_station!();
 
     fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
         if let Some(config) = &self.config {
             init::check_buffers(&self.info.name, config, mtu)?;
         }
         self.station.set_mtu(mtu)
-    }
-
-    fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.station.set_mac(mac)?;
-        self.info.mac = mac;
-        Ok(())
-    }
-
-    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.station.add_mac(mac)
-    }
-
-    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
-        self.station.remove_mac(mac)
-    }
-
-    fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
-        self.station.set_promiscuous(promiscuous)
-    }
-
-    fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
-        self.station.set_all_multicast(all)
-    }
-
-    fn events(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.station.events())
-    }
-
-    fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        let event = self.station.next_event()?;
-        self.info.mac = self.station.mac();
-        Ok(event)
     }
 }
 
