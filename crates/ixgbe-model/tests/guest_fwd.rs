@@ -29,8 +29,8 @@ fn pings_and_tcp_pass_through_our_driver() {
     if !needs(&[Need::Guest]) {
         return;
     }
-    let Stage { near, far } = outer();
     let running = forwarder("vfio-pci", "--lcores 1");
+    let Stage { near, far } = outer();
     let found = ping(&near.netns, "198.51.100.2", 20).unwrap();
     assert!(found.is_lossless(), "{found:?}");
     let server = iperf::Server::start(&far.netns).unwrap();
@@ -48,8 +48,8 @@ fn two_queues_share_the_flows() {
     if !needs(&[Need::Guest]) {
         return;
     }
-    let Stage { near, far } = outer();
     let running = forwarder("vfio-pci", "--lcores (0-1)@1 --rxq 2");
+    let Stage { near, far } = outer();
     let before = far.statistic("rx_packets");
     for port in 20_000..20_100 {
         near.send_datagram(port, ("198.51.100.2", 7777));

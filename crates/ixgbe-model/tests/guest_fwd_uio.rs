@@ -26,8 +26,8 @@ fn pings_and_tcp_pass_through_our_driver() {
     if !needs(&[Need::Guest]) {
         return;
     }
-    let Stage { near, far } = outer();
     let running = forwarder("uio_pci_generic", "--lcores 1");
+    let Stage { near, far } = outer();
     let found = ping(&near.netns, "198.51.100.2", 20).unwrap();
     assert!(found.is_lossless(), "{found:?}");
     let server = iperf::Server::start(&far.netns).unwrap();

@@ -51,6 +51,7 @@ fn every_self_test_passes() {
     let said = stage().near.ethtool_with("-t", "offline").stdout;
     assert!(said.contains("PASS"), "{said}");
     stage().near.wait_for_link();
+    stage().far.wait_for_link();
 }
 
 #[test]
@@ -125,11 +126,13 @@ fn segments_are_merged_and_every_byte_is_where_it_was() {
     std::thread::scope(|scope| {
         scope.spawn(|| listener.accept().unwrap().0.read_to_end(&mut got).unwrap());
         stream.write_all(&data).unwrap();
-        stream.shutdown(Shutdown::Both).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
     });
     let merged = far.statistic("hw_rsc_aggregated");
     far.ethtool_with("-K", "lro off");
+    // The card was dark meanwhile: the other end's link has been away too.
     far.wait_for_link();
+    near.wait_for_link();
     assert!(got == data, "{} bytes of {}", got.len(), data.len());
     assert!(merged > 500, "{merged}");
 }
@@ -195,6 +198,7 @@ fn flow_rules_steer_and_drop() {
     let Stage { near, far } = stage();
     far.ethtool_with("-K", "ntuple on");
     far.wait_for_link();
+    near.wait_for_link();
     let rule = |action: i32| {
         format!("flow-type udp4 dst-ip 198.51.100.2 dst-port {PORT} action {action} loc 5")
     };
@@ -218,4 +222,5 @@ fn flow_rules_steer_and_drop() {
     stage::eventually(|| socket.recv(&mut [0; 64]).is_ok());
     far.ethtool_with("-K", "ntuple off");
     far.wait_for_link();
+    near.wait_for_link();
 }

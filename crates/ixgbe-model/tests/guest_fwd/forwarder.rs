@@ -11,7 +11,7 @@ const OUTER: [&str; 2] = ["0000:00:05.0", "0000:00:08.0"];
 /// Ours.
 pub(crate) const INNER: [&str; 2] = ["0000:00:06.0", "0000:00:07.0"];
 
-/// The kernel's ends.
+/// The kernel's ends. They have a link only once our ends are up, as light comes from those.
 pub(crate) fn outer() -> &'static Stage {
     static STAGE: LazyLock<Stage> = LazyLock::new(|| Stage::between(OUTER[0], OUTER[1]));
     &STAGE
