@@ -47,7 +47,7 @@ impl<K: Key, V> FlowTable<K, V> {
 impl<K: Key, V> Builder<K, V> {
     /// How many of a hundred slots are taken when the table is full, 25 to 100 (80 unless said otherwise).
     /// With fewer, look-ups and insertions into a full table are a little faster; with more, slots take less
-    /// memory (4.5 bytes an entry at 95, 5.3 at 80), and beyond 98 entries that find no slot go to lists.
+    /// memory (4.5 bytes an entry at 95, 5.3 at 80), and close to 100 some entries find no slot and go to lists.
     #[must_use]
     pub fn load_percent(self, load: u32) -> Self {
         Self { load, ..self }
