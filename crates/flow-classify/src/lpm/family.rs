@@ -4,7 +4,7 @@ use super::NextHop;
 use super::prefix::Address;
 use super::rib::Rib;
 use super::store::{Shared, Store};
-use super::table::Table;
+use super::table::Look;
 use crate::simd::Simd;
 use std::sync::Arc;
 
@@ -49,13 +49,13 @@ pub trait Compiled: std::fmt::Debug + Send {
 ///
 /// # Safety
 /// The processor has the level of the kernel, and the caller is pinned since before it got the table.
-pub(super) type Single<A> = unsafe fn(&Table, A) -> Option<NextHop>;
+pub(super) type Single<A> = unsafe fn(Look<'_>, A) -> Option<NextHop>;
 
 /// Looks many addresses up, as many as there are, into as many places.
 ///
 /// # Safety
 /// As for [`Single`]; and both slices are of one length.
-pub(super) type Bulk<A> = unsafe fn(&Table, &[A], &mut [Option<NextHop>]);
+pub(super) type Bulk<A> = unsafe fn(Look<'_>, &[A], &mut [Option<NextHop>]);
 
 /// The code of one level.
 #[derive(Debug)]

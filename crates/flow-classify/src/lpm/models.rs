@@ -40,7 +40,7 @@ fn replace(store: &mut Store, value: u32) {
 /// What a reader finds by way of the first word.
 fn look_up(shared: &super::store::Shared) -> u32 {
     let guard = pin();
-    let table = shared.table(&guard);
+    let table = shared.table(&guard).look();
     // SAFETY: there is a word, and it always leads to a block.
     unsafe { table.cell_unchecked((table.word_unchecked(0) >> 32) as u32) }
 }
@@ -74,7 +74,7 @@ fn a_link_that_is_followed_leads_to_what_was_there_when_it_was_read() {
         let shared = Arc::clone(store.shared());
         let looking = spawn(move || {
             let guard = pin();
-            let table = shared.table(&guard);
+            let table = shared.table(&guard).look();
             // SAFETY: the word leads to a link, and that to a block.
             let found = unsafe {
                 let link = table.link_unchecked((table.word_unchecked(0) >> 32) as u32);

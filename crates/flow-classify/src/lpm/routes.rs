@@ -4,7 +4,7 @@ use super::family::{Compiled, Kernels};
 use super::prefix::{Address, Prefix};
 use super::rib::{Rib, Route};
 use super::store::Shared;
-use super::table::Table;
+use super::table::Look;
 use super::v4::Compiled4;
 use super::v6::Compiled6;
 use super::{LpmError, NextHop};
@@ -231,8 +231,8 @@ pub struct Pinned<'a, A: Routable> {
 
 impl<A: Routable> Pinned<'_, A> {
     #[inline]
-    fn table(&self) -> &Table {
-        self.reader.shared.table(&self.guard)
+    fn table(&self) -> Look<'_> {
+        self.reader.shared.table(&self.guard).look()
     }
 
     /// The next hop of the longest route that an address is in.

@@ -59,19 +59,6 @@ impl Table {
     }
 
     /// A word of the root.
-    ///
-    /// # Safety
-    /// `at` is less than the number of words.
-    #[inline(always)]
-    pub(super) unsafe fn word_unchecked(&self, at: usize) -> u64 {
-        debug_assert!(at < self.root.len());
-        // SAFETY: the caller's promise.
-        let word = unsafe { self.root.get_unchecked(at) };
-        // Acquire pairs with the release of `set_word`: the block that it leads to is complete.
-        word.load(Ordering::Acquire)
-    }
-
-    /// A word of the root.
     pub(super) fn word(&self, at: usize) -> u64 {
         // Relaxed: for the only writer, who wrote it.
         self.root[at].load(Ordering::Relaxed)
@@ -83,62 +70,10 @@ impl Table {
         self.root[at].store(word, Ordering::Release);
     }
 
-    /// A cell that does not change while it can be reached.
-    ///
-    /// # Safety
-    /// `at` is in a block that a link of this table led to, since the caller pinned.
+    /// For look-ups.
     #[inline(always)]
-    pub(super) unsafe fn cell_unchecked(&self, at: u32) -> u32 {
-        // Relaxed: it was written before the release of the link, which the caller acquired.
-        // SAFETY: as for `cell_at`, whose condition is the caller's.
-        unsafe { self.cell_at(at) }.load(Ordering::Relaxed)
-    }
-
-    /// A cell that is a link.
-    ///
-    /// # Safety
-    /// As for `cell_unchecked`.
-    #[inline(always)]
-    pub(super) unsafe fn link_unchecked(&self, at: u32) -> u32 {
-        // Acquire pairs with the release of `set_link`: the block that it leads to is complete.
-        // SAFETY: as for `cell_at`, whose condition is the caller's.
-        unsafe { self.cell_at(at) }.load(Ordering::Acquire)
-    }
-
-    /// # Safety
-    /// `at < self.cells()`, which holds for every cell of a block of this table.
-    #[inline(always)]
-    unsafe fn cell_at(&self, at: u32) -> &AtomicU32 {
-        debug_assert!(at < self.cells());
-        // SAFETY: the lines lie one behind the other, 16 cells each, and `at` is in one of them.
-        unsafe { &*self.first_cell().add(at as usize) }
-    }
-
-    /// Has the line of a cell fetched, which need not exist: it is a hint.
-    #[inline(always)]
-    pub(super) fn fetch(&self, at: u32) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let line = self.first_cell().wrapping_add(at as usize);
-            // SAFETY: every x86-64 has the instruction, and it does not fault, wherever it points.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = at;
-    }
-
-    /// Where the words begin, for gathers.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(super) fn first_word(&self) -> *const AtomicU64 {
-        self.root.as_ptr()
-    }
-
-    /// Where the cells begin, for gathers.
-    #[inline(always)]
-    pub(super) fn first_cell(&self) -> *const AtomicU32 {
-        self.lines.as_ptr().cast()
+    pub(super) fn look(&self) -> Look<'_> {
+        Look { root: &self.root, lines: &self.lines }
     }
 
     pub(super) fn cell(&self, at: u32) -> u32 {
@@ -160,5 +95,85 @@ impl Table {
 
     fn slot(&self, at: u32) -> &AtomicU32 {
         &self.lines[(at / LINE) as usize].0[(at % LINE) as usize]
+    }
+}
+
+/// A table as look-ups read it: where words and cells are, to be held in registers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look<'a> {
+    root: &'a [AtomicU64],
+    lines: &'a [Line],
+}
+
+impl<'a> Look<'a> {
+    /// A word of the root.
+    ///
+    /// # Safety
+    /// `at` is less than the number of words.
+    #[inline(always)]
+    pub(super) unsafe fn word_unchecked(self, at: usize) -> u64 {
+        debug_assert!(at < self.root.len());
+        // SAFETY: the caller's promise.
+        let word = unsafe { self.root.get_unchecked(at) };
+        // Acquire pairs with the release of `set_word`: the block that it leads to is complete.
+        word.load(Ordering::Acquire)
+    }
+
+    /// A cell that does not change while it can be reached.
+    ///
+    /// # Safety
+    /// `at` is in a block that a link of this table led to, since the caller pinned.
+    #[inline(always)]
+    pub(super) unsafe fn cell_unchecked(self, at: u32) -> u32 {
+        // Relaxed: it was written before the release of the link, which the caller acquired.
+        // SAFETY: as for `cell_at`, whose condition is the caller's.
+        unsafe { self.cell_at(at) }.load(Ordering::Relaxed)
+    }
+
+    /// A cell that is a link.
+    ///
+    /// # Safety
+    /// As for `cell_unchecked`.
+    #[inline(always)]
+    pub(super) unsafe fn link_unchecked(self, at: u32) -> u32 {
+        // Acquire pairs with the release of `set_link`: the block that it leads to is complete.
+        // SAFETY: as for `cell_at`, whose condition is the caller's.
+        unsafe { self.cell_at(at) }.load(Ordering::Acquire)
+    }
+
+    /// # Safety
+    /// `at` is less than the number of cells, which holds for every cell of a block of this table.
+    #[inline(always)]
+    unsafe fn cell_at(self, at: u32) -> &'a AtomicU32 {
+        debug_assert!((at / LINE) < self.lines.len() as u32);
+        // SAFETY: the lines lie one behind the other, 16 cells each, and `at` is in one of them.
+        unsafe { &*self.first_cell().add(at as usize) }
+    }
+
+    /// Has the line of a cell fetched, which need not exist: it is a hint.
+    #[inline(always)]
+    pub(super) fn fetch(self, at: u32) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let line = self.first_cell().wrapping_add(at as usize);
+            // SAFETY: every x86-64 has the instruction, and it does not fault, wherever it points.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+
+    /// Where the words begin, for gathers.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn first_word(self) -> *const AtomicU64 {
+        self.root.as_ptr()
+    }
+
+    /// Where the cells begin, for gathers.
+    #[inline(always)]
+    pub(super) fn first_cell(self) -> *const AtomicU32 {
+        self.lines.as_ptr().cast()
     }
 }

@@ -4,7 +4,7 @@ use super::word;
 use super::{SLOT_LEN, WORD_LEN, group};
 use crate::lpm::NextHop;
 use crate::lpm::family::Kernels;
-use crate::lpm::table::Table;
+use crate::lpm::table::Look;
 use crate::simd::Simd;
 use core::net::Ipv4Addr;
 
@@ -37,7 +37,7 @@ pub(super) fn of(_: Simd) -> Kernels<Ipv4Addr> {
 /// # Safety
 /// The caller is pinned since before it got the table.
 #[inline(always)]
-unsafe fn cell(table: &Table, addr: u32) -> u32 {
+unsafe fn cell(table: Look<'_>, addr: u32) -> u32 {
     // SAFETY: there is a word for every value of that many bits.
     let word = unsafe { table.word_unchecked((addr >> (32 - WORD_LEN)) as usize) };
     word::cell(word, (addr >> (32 - SLOT_LEN)) & 31)
@@ -49,7 +49,7 @@ unsafe fn cell(table: &Table, addr: u32) -> u32 {
 /// `entry` is the entry of a group, found since the caller pinned.
 #[cold]
 #[inline(never)]
-unsafe fn entry_of_group(table: &Table, entry: u32, addr: u32) -> u32 {
+unsafe fn entry_of_group(table: Look<'_>, entry: u32, addr: u32) -> u32 {
     let at = group::word_cell(entry, addr);
     // SAFETY: two cells of the head of a group that `entry` led to.
     let (low, high) = unsafe { (table.cell_unchecked(at), table.cell_unchecked(at + 1)) };
@@ -61,7 +61,7 @@ unsafe fn entry_of_group(table: &Table, entry: u32, addr: u32) -> u32 {
 /// # Safety
 /// The caller is pinned since before it got the table.
 #[inline(always)]
-unsafe fn find(table: &Table, addr: u32) -> Option<NextHop> {
+unsafe fn find(table: Look<'_>, addr: u32) -> Option<NextHop> {
     // SAFETY: the caller's promise, and a cell that a word led to just now.
     let mut found = unsafe { table.cell_unchecked(cell(table, addr)) };
     if group::is_group(found) {
@@ -73,7 +73,7 @@ unsafe fn find(table: &Table, addr: u32) -> Option<NextHop> {
 
 /// # Safety
 /// As for [`crate::lpm::family::Single`].
-unsafe fn single(table: &Table, addr: Ipv4Addr) -> Option<NextHop> {
+unsafe fn single(table: Look<'_>, addr: Ipv4Addr) -> Option<NextHop> {
     // SAFETY: the caller's promise.
     unsafe { find(table, addr.to_bits()) }
 }
@@ -82,7 +82,7 @@ unsafe fn single(table: &Table, addr: Ipv4Addr) -> Option<NextHop> {
 /// As for [`crate::lpm::family::Single`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "popcnt")]
-unsafe fn single_sse42(table: &Table, addr: Ipv4Addr) -> Option<NextHop> {
+unsafe fn single_sse42(table: Look<'_>, addr: Ipv4Addr) -> Option<NextHop> {
     // SAFETY: the caller's promise.
     unsafe { find(table, addr.to_bits()) }
 }
@@ -93,7 +93,7 @@ const CHUNK: usize = 32;
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`].
 #[inline(always)]
-unsafe fn bulk_inline(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
+unsafe fn bulk_inline(table: Look<'_>, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
     let (chunks, rest) = addrs.as_chunks::<CHUNK>();
     let (found, found_rest) = found.as_chunks_mut::<CHUNK>();
     for (addrs, found) in chunks.iter().zip(found) {
@@ -109,7 +109,7 @@ unsafe fn bulk_inline(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<Nex
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`].
 #[inline(always)]
-unsafe fn chunk(table: &Table, addrs: &[Ipv4Addr; CHUNK], found: &mut [Option<NextHop>; CHUNK]) {
+unsafe fn chunk(table: Look<'_>, addrs: &[Ipv4Addr; CHUNK], found: &mut [Option<NextHop>; CHUNK]) {
     let mut cells = [0; CHUNK];
     for (addr, at) in addrs.iter().zip(&mut cells) {
         // SAFETY: the caller's promise.
@@ -133,7 +133,7 @@ unsafe fn chunk(table: &Table, addrs: &[Ipv4Addr; CHUNK], found: &mut [Option<Ne
 /// # Safety
 /// The entries were found since the caller pinned.
 #[inline(never)]
-unsafe fn groups(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
+unsafe fn groups(table: Look<'_>, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
     for (addr, found) in addrs.iter().zip(found) {
         let entry = found.map_or(0, NextHop::entry);
         if group::is_group(entry) {
@@ -145,7 +145,7 @@ unsafe fn groups(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>
 
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`].
-unsafe fn bulk(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
+unsafe fn bulk(table: Look<'_>, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
     unsafe { bulk_inline(table, addrs, found) }
 }
@@ -154,7 +154,7 @@ unsafe fn bulk(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>])
 /// As for [`crate::lpm::family::Bulk`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "popcnt")]
-unsafe fn bulk_sse42(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
+unsafe fn bulk_sse42(table: Look<'_>, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
     unsafe { bulk_inline(table, addrs, found) }
 }
@@ -163,7 +163,7 @@ unsafe fn bulk_sse42(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<Next
 /// As for [`crate::lpm::family::Bulk`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-unsafe fn bulk_avx2(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
+unsafe fn bulk_avx2(table: Look<'_>, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
     unsafe { bulk_inline(table, addrs, found) }
 }

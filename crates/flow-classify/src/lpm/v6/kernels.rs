@@ -5,7 +5,7 @@ use super::runs::{BUCKET_BITS, window};
 use super::{Page, WORD_LEN, word_of};
 use crate::lpm::NextHop;
 use crate::lpm::family::Kernels;
-use crate::lpm::table::Table;
+use crate::lpm::table::{LINE, Look};
 use crate::simd::Simd;
 use core::net::Ipv6Addr;
 
@@ -32,22 +32,22 @@ pub(super) fn of(_: Simd) -> Kernels<Ipv6Addr> {
     Kernels { single, bulk }
 }
 
-/// Addresses at a time: as many as there are bits in a word.
-const CHUNK: usize = 64;
+/// Addresses at a time.
+const CHUNK: usize = 32;
 
 /// How many of the `runs` keys from a cell on are not above `key`: at least one, for the first is 0.
 ///
 /// # Safety
 /// They are the keys of a bucket that was found since the caller pinned, and the processor has what the
 /// search needs.
-type Search = unsafe fn(table: &Table, at: u32, runs: u32, key: u32) -> u32;
+type Search = unsafe fn(table: Look<'_>, at: u32, runs: u32, key: u32) -> u32;
 
 /// By halves.
 ///
 /// # Safety
 /// As for [`Search`].
 #[inline(always)]
-unsafe fn search_plain(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
+unsafe fn search_plain(table: Look<'_>, at: u32, runs: u32, key: u32) -> u32 {
     let (mut below, mut half) = (0, runs / 2);
     while half > 0 {
         // SAFETY: `below + half < runs`: a key of the bucket.
@@ -63,7 +63,7 @@ unsafe fn search_plain(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
 /// # Safety
 /// The caller is pinned since before it got the table.
 #[inline(always)]
-unsafe fn first_entry(table: &Table, addr: u128) -> (u32, u8) {
+unsafe fn first_entry(table: Look<'_>, addr: u128) -> (u32, u8) {
     // SAFETY: there is a word for every value of that many bits.
     let page = Page::from_word(unsafe { table.word_unchecked(word_of(addr)) });
     let behind = (addr >> (128 - 2 * WORD_LEN)) as u32 & 0xffff;
@@ -77,7 +77,12 @@ unsafe fn first_entry(table: &Table, addr: u128) -> (u32, u8) {
 /// # Safety
 /// As for [`Search`]; and `entry` was found since the caller pinned, by `depth` bits of the address.
 #[inline(always)]
-unsafe fn step(table: &Table, addr: u128, (entry, depth): (u32, u8), search: Search) -> (u32, u8) {
+unsafe fn step(
+    table: Look<'_>,
+    addr: u128,
+    (entry, depth): (u32, u8),
+    search: Search,
+) -> (u32, u8) {
     let key = window(addr, depth);
     match entry::target(entry) {
         Target::Bucket { at, runs } => {
@@ -97,7 +102,7 @@ unsafe fn step(table: &Table, addr: u128, (entry, depth): (u32, u8), search: Sea
 /// # Safety
 /// As for [`crate::lpm::family::Single`], and for [`Search`].
 #[inline(always)]
-unsafe fn find(table: &Table, addr: Ipv6Addr, search: Search) -> Option<NextHop> {
+unsafe fn find(table: Look<'_>, addr: Ipv6Addr, search: Search) -> Option<NextHop> {
     let addr = addr.to_bits();
     // SAFETY: the caller's promise.
     let mut at = unsafe { first_entry(table, addr) };
@@ -143,7 +148,12 @@ const PLAIN: Steps = Steps { marks: marks_plain, search: search_plain };
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`]; and the processor has what the steps need.
 #[inline(always)]
-unsafe fn find_all(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>], steps: Steps) {
+unsafe fn find_all(
+    table: Look<'_>,
+    addrs: &[Ipv6Addr],
+    found: &mut [Option<NextHop>],
+    steps: Steps,
+) {
     for (addrs, found) in addrs.chunks(CHUNK).zip(found.chunks_mut(CHUNK)) {
         // SAFETY: the caller's promise.
         unsafe { chunk(table, addrs, found, steps) };
@@ -153,7 +163,7 @@ unsafe fn find_all(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHo
 /// The addresses of a chunk on their ways: the last entry of each, how many bits led to it, and the 32 bits
 /// behind those.
 struct Ways<'a> {
-    table: &'a Table,
+    table: Look<'a>,
     addrs: &'a [Ipv6Addr],
     entries: [u32; CHUNK],
     windows: [u32; CHUNK],
@@ -163,7 +173,7 @@ struct Ways<'a> {
 impl<'a> Ways<'a> {
     /// Ways that have led nowhere yet.
     #[inline(always)]
-    fn new(table: &'a Table, addrs: &'a [Ipv6Addr]) -> Self {
+    fn new(table: Look<'a>, addrs: &'a [Ipv6Addr]) -> Self {
         let (entries, windows, depths) = ([0; CHUNK], [0; CHUNK], [0; CHUNK]);
         Self { table, addrs, entries, windows, depths }
     }
@@ -175,13 +185,14 @@ impl<'a> Ways<'a> {
     /// As for `find_all`; there are at most [`CHUNK`].
     #[inline(always)]
     unsafe fn start(&mut self) {
+        let table = self.table;
         for (i, addr) in self.addrs.iter().enumerate() {
             let (bits, i) = ((addr.to_bits() >> 64) as u64, i % CHUNK);
             // SAFETY: there is a word for every value of that many bits.
-            let page = Page::from_word(unsafe { self.table.word_unchecked((bits >> 48) as usize) });
+            let page = Page::from_word(unsafe { table.word_unchecked((bits >> 48) as usize) });
             let cell = page.first + (((bits >> 32) as u32 & 0xffff) >> (page.shift & 31));
             let depth = 2 * WORD_LEN - page.shift;
-            self.table.fetch(cell);
+            table.fetch(cell);
             self.entries[i] = cell;
             self.depths[i] = depth;
             // At most 32 bits led here: what is behind them begins in the first half.
@@ -189,8 +200,9 @@ impl<'a> Ways<'a> {
         }
         for i in 0..self.addrs.len().min(CHUNK) {
             // SAFETY: a cell of the page that the word led to: it has as many as the shift leaves.
-            self.entries[i] = unsafe { self.table.link_unchecked(self.entries[i]) };
-            self.fetch(i);
+            let entry = unsafe { table.link_unchecked(self.entries[i]) };
+            self.entries[i] = entry;
+            fetch(table, entry);
         }
     }
 
@@ -205,17 +217,6 @@ impl<'a> Ways<'a> {
         (((high << depth) | (low >> 1 >> (63 - depth))) >> 32) as u32
     }
 
-    /// Has what an entry leads to fetched, if it leads on: without a branch, which could not be foreseen.
-    #[inline(always)]
-    fn fetch(&self, i: usize) {
-        let entry = self.entries[i];
-        let (node, stride) = entry::node(entry);
-        let (bucket, runs) = entry::bucket(entry & (entry.cast_signed() >> 31).cast_unsigned());
-        let of_node = node + NODE_HEAD + (self.windows[i] >> (32 - (u32::from(stride) & 31)));
-        self.table.fetch(if entry::is_node(entry) { of_node } else { bucket });
-        self.table.fetch(bucket + runs);
-    }
-
     /// # Safety
     /// As for `find_all`; and the entry is a node's.
     #[inline(always)]
@@ -227,7 +228,7 @@ impl<'a> Ways<'a> {
         self.entries[i] = entry;
         self.depths[i] += stride;
         self.windows[i] = self.window(i);
-        self.fetch(i);
+        fetch(self.table, entry);
     }
 
     /// # Safety
@@ -244,6 +245,15 @@ impl<'a> Ways<'a> {
             self.windows[i] = self.window(i);
         }
     }
+}
+
+/// Has two lines of the bucket fetched that an entry leads to, if it leads on: without a branch, which could not be
+/// foreseen.
+#[inline(always)]
+fn fetch(table: Look<'_>, entry: u32) {
+    let (at, _) = entry::bucket(entry & (entry.cast_signed() >> 31).cast_unsigned());
+    table.fetch(at);
+    table.fetch(at + LINE);
 }
 
 /// The numbers of the bits that are set.
@@ -263,7 +273,7 @@ fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
 /// As for `find_all`; there are at most [`CHUNK`].
 #[inline(always)]
 unsafe fn chunk(
-    table: &Table,
+    table: Look<'_>,
     addrs: &[Ipv6Addr],
     found: &mut [Option<NextHop>],
     Steps { marks, search }: Steps,
@@ -295,14 +305,14 @@ unsafe fn chunk(
 
 /// # Safety
 /// As for [`crate::lpm::family::Single`].
-unsafe fn single(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
+unsafe fn single(table: Look<'_>, addr: Ipv6Addr) -> Option<NextHop> {
     // SAFETY: the caller's promise.
     unsafe { find(table, addr, search_plain) }
 }
 
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`].
-unsafe fn bulk(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
+unsafe fn bulk(table: Look<'_>, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
     unsafe { find_all(table, addrs, found, PLAIN) }
 }

@@ -2,7 +2,7 @@
 
 use super::{entry_of_group, find};
 use crate::lpm::NextHop;
-use crate::lpm::table::Table;
+use crate::lpm::table::Look;
 use core::arch::asm;
 use core::arch::x86_64::*;
 use core::net::Ipv4Addr;
@@ -13,7 +13,7 @@ const LANES: usize = 16;
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2")]
-pub(super) unsafe fn bulk(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
+pub(super) unsafe fn bulk(table: Look<'_>, addrs: &[Ipv4Addr], found: &mut [Option<NextHop>]) {
     let (lanes, rest) = addrs.as_chunks::<LANES>();
     let (found, found_rest) = found.as_chunks_mut::<LANES>();
     for (addrs, found) in lanes.iter().zip(found) {
@@ -30,7 +30,7 @@ pub(super) unsafe fn bulk(table: &Table, addrs: &[Ipv4Addr], found: &mut [Option
 /// As for [`bulk`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2")]
 #[inline]
-unsafe fn sixteen(table: &Table, addrs: &[u32; LANES], found: &mut [Option<NextHop>; LANES]) {
+unsafe fn sixteen(table: Look<'_>, addrs: &[u32; LANES], found: &mut [Option<NextHop>; LANES]) {
     // SAFETY: 16 numbers are 64 bytes, and so are 16 optional next hops, of which every bit pattern
     // is one: they are transparent around `NonZeroU32`.
     let (addr, out) = unsafe { (_mm512_loadu_si512(addrs.as_ptr().cast()), found.as_mut_ptr()) };
@@ -77,7 +77,7 @@ fn entry_at(entries: __m512i, lane: usize) -> u32 {
 /// The root has a word of every number.
 #[target_feature(enable = "avx512f,avx512dq")]
 #[inline]
-unsafe fn words(table: &Table, numbers: __m256i) -> __m512i {
+unsafe fn words(table: Look<'_>, numbers: __m256i) -> __m512i {
     let mut words = _mm512_setzero_si512();
     // SAFETY: reads words of the root and nothing else; processors of this kind load in order, which
     // is the acquire that pairs with the release of `set_word`.

@@ -3,7 +3,7 @@
 use super::{CHUNK, Marked, PLAIN, Steps, find, find_all};
 use crate::lpm::NextHop;
 use crate::lpm::family::Kernels;
-use crate::lpm::table::Table;
+use crate::lpm::table::Look;
 use crate::lpm::v6::entry::{BUCKETS, KIND_SHIFT, LEADS_ON};
 use core::arch::x86_64::*;
 use core::net::Ipv6Addr;
@@ -16,7 +16,7 @@ pub(super) const AVX512: Kernels<Ipv6Addr> = Kernels { single: single_avx512, bu
 /// As for [`super::Search`], with AVX2.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 #[inline]
-unsafe fn search_avx2(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
+unsafe fn search_avx2(table: Look<'_>, at: u32, runs: u32, key: u32) -> u32 {
     let key = _mm256_set1_epi32(key.cast_signed());
     let mut count = 0;
     for eight in (at..at + runs).step_by(8) {
@@ -33,7 +33,7 @@ unsafe fn search_avx2(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
 /// As for [`super::Search`], with AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
 #[inline]
-unsafe fn search_avx512(table: &Table, at: u32, runs: u32, key: u32) -> u32 {
+unsafe fn search_avx512(table: Look<'_>, at: u32, runs: u32, key: u32) -> u32 {
     let key = _mm512_set1_epi32(key.cast_signed());
     // SAFETY: a line of the bucket, whose blocks are of whole lines and begin with one; it does not
     // change while we are pinned.
@@ -70,7 +70,7 @@ const STEPS_AVX512: Steps = Steps { marks: marks_avx512, search: search_avx512 }
 /// # Safety
 /// As for [`crate::lpm::family::Single`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-unsafe fn single_avx2(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
+unsafe fn single_avx2(table: Look<'_>, addr: Ipv6Addr) -> Option<NextHop> {
     // SAFETY: the caller's promise.
     unsafe { find(table, addr, search_avx2) }
 }
@@ -78,7 +78,7 @@ unsafe fn single_avx2(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`].
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-unsafe fn bulk_avx2(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
+unsafe fn bulk_avx2(table: Look<'_>, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
     unsafe { find_all(table, addrs, found, Steps { search: search_avx2, ..PLAIN }) }
 }
@@ -86,7 +86,7 @@ unsafe fn bulk_avx2(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextH
 /// # Safety
 /// As for [`crate::lpm::family::Single`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
-unsafe fn single_avx512(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
+unsafe fn single_avx512(table: Look<'_>, addr: Ipv6Addr) -> Option<NextHop> {
     // SAFETY: the caller's promise.
     unsafe { find(table, addr, search_avx512) }
 }
@@ -94,7 +94,7 @@ unsafe fn single_avx512(table: &Table, addr: Ipv6Addr) -> Option<NextHop> {
 /// # Safety
 /// As for [`crate::lpm::family::Bulk`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,popcnt")]
-unsafe fn bulk_avx512(table: &Table, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
+unsafe fn bulk_avx512(table: Look<'_>, addrs: &[Ipv6Addr], found: &mut [Option<NextHop>]) {
     // SAFETY: the caller's promise.
     unsafe { find_all(table, addrs, found, STEPS_AVX512) }
 }
