@@ -3,19 +3,13 @@
 use linecard_flow_classify::acl::{Acl, AclRule, RuleId};
 use linecard_net::flow::KeyV4;
 use linecard_net::rule::Match;
-use std::net::Ipv4Addr;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let dst = Match::prefix([192, 0, 2, 0].into(), 24);
+    let web = AclRule { dst, dport: Match::Exact(443), ..AclRule::default() };
     let mut acl = Acl::<KeyV4>::new();
-    let inside = Match::prefix(Ipv4Addr::new(192, 0, 2, 0), 24);
-    let web = AclRule {
-        dst: inside,
-        dport: Match::Exact(443),
-        proto: Match::Exact(6),
-        ..AclRule::default()
-    };
     acl.insert(RuleId(1), web)?;
-    acl.insert(RuleId(2), AclRule { dst: inside, priority: 9, ..AclRule::default() })?;
+    acl.insert(RuleId(2), AclRule { dst, priority: 9, ..AclRule::default() })?;
 
     let reader = acl.reader(); // any thread may have one, also while rules come and go
     let (src, dst, zero) = ([198, 51, 100, 7], [192, 0, 2, 1], [0; 3]);
