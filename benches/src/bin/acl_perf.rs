@@ -1,5 +1,5 @@
 //! A wildcard table with a ClassBench set: cycles a header of its trace in bursts of 256 (as
-//! `dpdk-test-acl` has it) and 32, time to build, memory, and time to insert and remove single rules.
+//! `dpdk-test-acl` has it), 32 and 64, time to build, memory, and time to insert and remove single rules.
 
 use clap::Parser;
 use linecard_benches::acl::{rules, trace};
@@ -46,7 +46,10 @@ fn main() {
     }
     let set = &arguments.set;
     row(&format!("acl {set} lookup"), "cycles/packet", lookups(&reader, &keys, 256));
-    row(&format!("acl {set} lookup bulk 32"), "cycles/packet", lookups(&reader, &keys, 32));
+    for bulk in [32, 64] {
+        let cost = lookups(&reader, &keys, bulk);
+        row(&format!("acl {set} lookup bulk {bulk}"), "cycles/packet", cost);
+    }
     let cost = acl.cost();
     let memory = (cost.bytes + cost.control_bytes) as f64 / 1024.0;
     row(&format!("acl {set} build"), "ms", built.as_secs_f64() * 1e3);
