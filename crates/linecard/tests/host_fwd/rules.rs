@@ -37,7 +37,8 @@ const RULES: &[(&str, &str)] = &[
 fn own(folder: &Path) -> PathBuf {
     let ends = || FrameBuilder::new(MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
     let v4 = || ends().ipv4([10, 0, 0, 7].into(), [127, 0, 0, 1].into());
-    let v6 = || ends().ipv6("2001:db8::7".parse().expect("an address"), "::1".parse().expect("one"));
+    let v6 =
+        || ends().ipv6("2001:db8::7".parse().expect("an address"), "::1".parse().expect("one"));
     let both = TcpFlags::SYN | TcpFlags::ACK;
     let frames = [
         v4().tcp(40_000, 443, TcpFlags::SYN),
@@ -57,8 +58,7 @@ fn own(folder: &Path) -> PathBuf {
 fn captures(folder: &Path) -> Vec<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/captures");
     let files = std::fs::read_dir(beside).into_iter().flatten().flatten().map(|entry| entry.path());
-    let files =
-        files.filter(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
+    let files = files.filter(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
     std::iter::once(own(folder)).chain(files).collect()
 }
 
