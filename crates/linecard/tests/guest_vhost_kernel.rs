@@ -91,9 +91,9 @@ fn large_tcp_passes_uncut_and_with_sums_that_the_stacks_find_right() {
     let features = joined.near.ethtool("-k", "");
     assert!(features.contains("tcp-segmentation-offload: on"), "{features}");
     let server = Server::start(&joined.far.netns).unwrap();
-    let before = joined.near.sent_packets();
+    let before = joined.near.counters().tx_packets;
     let sent = joined.near.send_to(FAR, 50_000_000);
-    let packets = joined.near.sent_packets() - before;
+    let packets = joined.near.counters().tx_packets - before;
     drop(server);
     // The receiver stops to count when the sender has sent all, not when all has come.
     assert!(sent.bytes > 30_000_000, "{sent:?}");
@@ -112,9 +112,9 @@ fn frames_that_are_finished_pass_over_two_queues() {
     let joined = Joined::by(2, "--offloads none --lcores (0-1)@1");
     joined.near.assert_answered(FAR);
     let server = Server::start(&joined.far.netns).unwrap();
-    let before = joined.near.sent_packets();
+    let before = joined.near.counters().tx_packets;
     let sent = joined.near.send_to(FAR, 10_000_000);
-    let packets = joined.near.sent_packets() - before;
+    let packets = joined.near.counters().tx_packets - before;
     drop(server);
     assert!(sent.bytes > 5_000_000 && packets > sent.bytes / 1448, "{packets} frames of {sent:?}");
     assert_eq!(joined.far.checksum_errors(), 0);

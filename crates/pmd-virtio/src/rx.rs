@@ -155,10 +155,6 @@ impl<R: RxRing> RxCore<R> {
 
     #[inline]
     fn receive(&mut self, burst: &mut Burst) -> usize {
-        if self.armed {
-            self.armed = false;
-            self.ring.quiet();
-        }
         if !self.late.is_empty() {
             return self.receive_late(burst);
         }
@@ -167,6 +163,11 @@ impl<R: RxRing> RxCore<R> {
         let before = burst.len();
         let mut bytes = 0;
         if n > 0 {
+            // An empty poll leaves it armed: whoever arms polls once more before it sleeps.
+            if self.armed {
+                self.armed = false;
+                self.ring.quiet();
+            }
             let quick = self.quick(n, burst, &mut bytes);
             for i in quick..n {
                 self.slow(self.filled[i], burst, &mut bytes);

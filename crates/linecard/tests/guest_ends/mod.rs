@@ -1,6 +1,6 @@
 //! An interface in a namespace: one of the two ends that `linecard fwd` joins.
 
-use linecard_testbed::netns::Netns;
+use linecard_testbed::netns::{Counters, Netns};
 use linecard_testbed::programs::iperf::{self, Load, Throughput};
 use linecard_testbed::programs::{Program, ping};
 use std::thread::sleep;
@@ -64,9 +64,8 @@ impl End {
         program.run().unwrap().stdout
     }
 
-    /// A counter of the interface.
-    pub(crate) fn sent_packets(&self) -> u64 {
-        self.netns.counters(&self.name).unwrap().tx_packets
+    pub(crate) fn counters(&self) -> Counters {
+        self.netns.counters(&self.name).unwrap()
     }
 
     /// What the stack dropped for a wrong checksum of TCP.

@@ -3,7 +3,7 @@
 use crate::device::{Device, Whim, everything};
 use crate::frames::{Bench, bench, bytes, frame, kinds};
 use linecard_mbuf::MbufPool;
-use linecard_pmd_core::{Configured, Error, Event, LinkState, Port, PortConfig};
+use linecard_pmd_core::{Configured, Error, Event, LinkState, Port, PortConfig, RxOffloads};
 use linecard_pmd_virtio::{Choice, RingOptions, UserOptions, VirtioPort};
 use linecard_virtqueue::Features;
 use std::io::Write;
@@ -115,6 +115,33 @@ fn a_back_end_that_goes_and_comes_back_goes_on() {
                 }
             }
         }
+        bench.end();
+    }
+}
+
+#[test]
+fn the_beginning_of_a_frame_goes_with_the_back_end_that_never_gave_its_end() {
+    for rings in kinds() {
+        let mut bench = bench(rings, |c| c.mtu(9000).rx_offloads(RxOffloads::SCATTER));
+        bench.device.cut_a_frame();
+        let mut burst = linecard_mbuf::Burst::new();
+        burst.push(frame(&bench.pool, 1, 5000)).expect("room");
+        bench.queues.tx[0].send(&mut burst);
+        let end = Instant::now() + Duration::from_secs(20);
+        while !bench.device.has_cut() {
+            assert!(Instant::now() < end, "{rings:?}");
+        }
+        // What there is of it is taken, and is no frame.
+        while bench.queues.rx[0].waiting(1) == Some(0) {
+            assert!(Instant::now() < end, "{rings:?}");
+        }
+        assert_eq!(bench.queues.rx[0].receive(&mut burst), 0, "{rings:?}");
+        bench.device.hang_up();
+        await_link(&mut bench.port, LinkState::Down);
+        await_link(&mut bench.port, LinkState::Up);
+        let packet = frame(&bench.pool, 2, 100);
+        let expected = bytes(&packet);
+        assert!(bytes(&bench.round(packet)) == expected, "{rings:?}");
         bench.end();
     }
 }
@@ -315,6 +342,8 @@ fn a_queue_can_be_slept_on() {
         let epoll = Epoll::new().expect("a set");
         let mut burst = linecard_mbuf::Burst::new();
         epoll.add(bench.queues.rx[0].arm().expect("it can").0, 1).expect("added");
+        // Once more, as is to be done: it stays armed.
+        assert_eq!(bench.queues.rx[0].receive(&mut burst), 0);
         burst.push(frame(&bench.pool, 1, 64)).expect("room");
         bench.queues.tx[0].send(&mut burst);
         let mut wakes = [Wake::default()];

@@ -57,6 +57,9 @@ struct Orders {
     whim: Mutex<Option<Whim>>,
     /// Rings that run.
     running: AtomicUsize,
+    /// Whether it is to give a frame over several buffers without its last ones, and has done so.
+    cut: AtomicBool,
+    has_cut: AtomicBool,
     /// Whether it keeps track of what it has under way.
     tracks: AtomicBool,
     /// Memory regions that it takes one by one, if it does.
@@ -109,6 +112,16 @@ impl Device {
     /// Has a whim, once.
     pub(crate) fn have(&self, whim: Whim) {
         *self.orders.whim.lock().expect("no panic") = Some(whim);
+    }
+
+    /// Gives the next frame that goes over several buffers without its last ones.
+    pub(crate) fn cut_a_frame(&self) {
+        self.orders.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has given such a frame.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.orders.has_cut.load(Ordering::SeqCst)
     }
 
     /// Offers to keep track of what it has under way.
@@ -180,7 +193,7 @@ fn serve(socket: UnixStream, offered: Features, orders: &Orders) {
         match session.connection.receive(Duration::ZERO) {
             Ok(Some(message)) => session.answer(message, orders),
             Ok(None) => {
-                if session.echo() == 0 {
+                if session.echo(orders) == 0 {
                     std::thread::yield_now();
                 }
             }
@@ -307,7 +320,7 @@ impl Session {
     }
 
     /// Echoes what there is; says how many frames.
-    fn echo(&mut self) -> u64 {
+    fn echo(&mut self, orders: &Orders) -> u64 {
         let mut echoed = 0;
         for pair in 0..self.queues.len() / 2 {
             for _ in 0..64 {
@@ -315,7 +328,7 @@ impl Session {
                 self.waiting[pair].push_back(frame);
             }
             while let Some(frame) = self.waiting[pair].pop_front() {
-                if !self.deliver(pair, &frame) {
+                if !self.deliver(pair, &frame, orders) {
                     self.waiting[pair].push_front(frame);
                     break;
                 }
@@ -342,7 +355,7 @@ impl Session {
     }
 
     /// Gives a frame to the driver, over as many buffers as it takes; all or nothing.
-    fn deliver(&mut self, pair: usize, frame: &[u8]) -> bool {
+    fn deliver(&mut self, pair: usize, frame: &[u8], orders: &Orders) -> bool {
         let header = self.features.header_len();
         let merges = self.features.contains(Features::MRG_RXBUF);
         let queue = &mut self.queues[2 * pair];
@@ -361,6 +374,11 @@ impl Session {
         }
         if header >= 12 {
             bytes[10..12].copy_from_slice(&(chains.len() as u16).to_le_bytes());
+        }
+        if chains.len() > 1 && orders.cut.swap(false, Ordering::SeqCst) {
+            ring.undo(chains.len() - 1);
+            chains.truncate(1);
+            orders.has_cut.store(true, Ordering::SeqCst);
         }
         let mut rest = bytes.as_slice();
         for chain in &chains {
