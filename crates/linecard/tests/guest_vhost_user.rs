@@ -96,7 +96,7 @@ fn large_tcp_is_cut_and_summed_for_a_guest_that_takes_neither_undone() {
     let sent = end().send_to(PEER, 10_000_000);
     let packets = end().counters().tx_packets - before;
     // The receiver stops to count when the sender has sent all, not when all has come.
-    assert!(sent.bytes > 5_000_000, "{sent:?}");
+    assert!(sent.bytes > 1_000_000, "{sent:?}");
     assert!(packets < 10_000_000 / 1448 / 2, "{packets} frames: they were cut before the port");
     assert_eq!(tcp_checksum_errors(&asked().1), 0);
 }
