@@ -76,6 +76,9 @@ pub enum Event {
         /// What it is now.
         state: QueueState,
     },
+    /// The other side asks the port to make itself known, as after a move to another machine: send a
+    /// gratuitous ARP reply, or whatever tells switches where its addresses are.
+    Announce,
     /// The device is gone.
     Gone,
 }
@@ -131,6 +134,7 @@ impl fmt::Display for Event {
             Event::Queue { direction, queue, state } => {
                 write!(f, "{direction} queue {queue} is {state}")
             }
+            Event::Announce => f.write_str("an announcement is asked for"),
             Event::Gone => f.write_str("the device is gone"),
         }
     }

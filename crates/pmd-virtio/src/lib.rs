@@ -1,4 +1,4 @@
-//! virtio-net ports: the driver's side, over vhost-user and over the kernel's vhost.
+//! virtio-net ports: the driver's side, over PCI, vhost-user and the kernel's vhost.
 //!
 //! * **Rings**: split and packed, in any order and in order, with mergeable buffers, indirect
 //!   descriptors and event indices, as negotiated; [`RingOptions`] insists or does without.
@@ -10,6 +10,8 @@
 //!   (`RxQueue::is_finished`, `path` says why), and nothing else.
 //! * **Nothing waits**: no system call between `receive` and `send`, but for a notification that the
 //!   device asked for. A queue can be slept on (`RxQueue::arm`).
+//! * **The control queue** of a device on the bus is behind the port's verbs: addresses, receive modes,
+//!   VLANs, RSS. Each command is waited for within bounds, and all is said again at a start.
 //! * **A back-end that goes away** is waited for: the link goes down, and comes up again with the next
 //!   one; what it had not acknowledged is sent again.
 //! * **The kernel is a back-end too**: [`VirtioPort::kernel`] is `/dev/vhost-net` with a TAP behind it.
@@ -54,24 +56,31 @@
 //! `ring` moves memory around very carefully: the four rings, and their shadows. `rx` and `tx` are
 //! the queues over them, `tables` headers and indirect tables, `latch` keeps control and data apart.
 //! `port` is what all ways to a device have in common, `transport` what they differ in; `negotiate`
-//! decides on features, `layout` on memory. `user` is vhost-user, `kernel` `/dev/vhost-net` with a TAP.
+//! decides on features, `layout` on memory, `start` puts both to use; `filters` is what the port was
+//! told, `control` the queue that tells the device. `user` is vhost-user, `kernel` `/dev/vhost-net` with a
+//! TAP, `pci` the bus.
 
 mod bell;
+mod control;
+mod filters;
 mod kernel;
 mod latch;
 mod layout;
 mod negotiate;
 mod options;
+mod pci;
 mod port;
 mod queues;
 mod ring;
 mod rx;
+mod start;
 mod tables;
 mod transport;
 mod tx;
 mod user;
 
 pub use options::{Choice, KernelOptions, RingOptions, Role, TapInterface, UserOptions};
+pub use pci::{Interface, PciOptions, is_net};
 pub use port::VirtioPort;
 #[cfg(any(test, feature = "harness"))]
 #[doc(hidden)]

@@ -1,9 +1,12 @@
 //! Which features a port asks for, and what it can do with them.
 
+use crate::filters::{self, MORE_ADDRESSES};
 use crate::options::{Choice, RingOptions};
+use crate::transport::Sizes;
 use linecard_pmd_core::{
     Capabilities, Descriptors, Error, PortConfig, RxOffloads, Step, TxOffloads,
 };
+use linecard_virtqueue::net::NetConfig;
 use linecard_virtqueue::{Features, packed, split};
 
 /// Large TCP that the device takes.
@@ -48,10 +51,15 @@ pub(crate) fn ring_features(
     Ok(agreed.consistent())
 }
 
-/// What a configuration adds.
-pub(crate) fn config_features(config: &PortConfig, pairs: usize, offered: Features) -> Features {
+/// What a configuration adds; `extra` is what the transport wants anyway.
+pub(crate) fn config_features(
+    config: &PortConfig,
+    pairs: usize,
+    offered: Features,
+    extra: Features,
+) -> Features {
     let (rx, tx) = (config.rx_offloads_asked(), config.tx_offloads_asked());
-    let mut wanted = Features::ORDER_PLATFORM | Features::ACCESS_PLATFORM;
+    let mut wanted = Features::ORDER_PLATFORM | Features::ACCESS_PLATFORM | extra;
     if tx.intersects(TxOffloads::TCP_CHECKSUM | TxOffloads::UDP_CHECKSUM) {
         wanted |= Features::CSUM;
     }
@@ -70,26 +78,58 @@ pub(crate) fn config_features(config: &PortConfig, pairs: usize, offered: Featur
     if rx.contains(RxOffloads::RSS_HASH) {
         wanted |= Features::HASH_REPORT;
     }
+    if rx.contains(RxOffloads::VLAN_FILTER) {
+        wanted |= Features::CTRL_VLAN;
+    }
+    if config.rss_asked().is_some() {
+        wanted |= Features::RSS;
+    }
     if pairs > 1 {
         wanted |= Features::MQ;
     }
     wanted & offered
 }
 
-/// What a device of these features can do.
-pub(crate) fn capabilities(offered: Features, agreed: Features, pairs: usize) -> Capabilities {
+/// Descriptors that a queue of a device may have.
+fn descriptors(sizes: Sizes, agreed: Features) -> Descriptors {
     let packed = agreed.contains(Features::RING_PACKED);
-    let descriptors = Descriptors {
-        min: if packed { 1 } else { 2 },
-        max: usize::from(if packed { packed::MAX_SIZE } else { split::MAX_SIZE }),
-        step: if packed { Step::MultipleOf(1) } else { Step::PowerOfTwo },
-        default: 256,
+    let most = if packed { packed::MAX_SIZE } else { split::MAX_SIZE };
+    let step = if packed { Step::MultipleOf(1) } else { Step::PowerOfTwo };
+    let (min, max) = match sizes {
+        Sizes::UpTo(size) => (if packed { 1 } else { 2 }, usize::from(size.min(most))),
+        Sizes::Fixed(size) => (usize::from(size), usize::from(size)),
     };
+    Descriptors { min, max, step, default: 256.clamp(min.min(max), max) }
+}
+
+/// What a control queue adds.
+pub(crate) fn control(can: &mut Capabilities, offered: Features, config: Option<&NetConfig>) {
+    if !offered.contains(Features::CTRL_VQ) {
+        return;
+    }
+    can.rx_offloads.set(RxOffloads::VLAN_FILTER, offered.contains(Features::CTRL_VLAN));
+    if offered.contains(Features::CTRL_RX) {
+        can.extra_macs = MORE_ADDRESSES;
+    }
+    if let Some(config) = config {
+        can.rss = filters::rss_capabilities(offered, config);
+        let hashes = offered.contains(Features::HASH_REPORT) && !filters::hashes(config).is_empty();
+        can.rx_offloads.set(RxOffloads::RSS_HASH, hashes);
+    }
+}
+
+/// What a device of these features and sizes can do.
+pub(crate) fn capabilities(
+    offered: Features,
+    agreed: Features,
+    pairs: usize,
+    [rx, tx]: [Sizes; 2],
+) -> Capabilities {
     Capabilities {
         rx_queues: pairs,
         tx_queues: pairs,
-        rx_descriptors: descriptors,
-        tx_descriptors: descriptors,
+        rx_descriptors: descriptors(rx, agreed),
+        tx_descriptors: descriptors(tx, agreed),
         mtu: 68..=9700,
         rx_offloads: rx_offloads(offered, agreed),
         tx_offloads: tx_offloads(offered),

@@ -1,50 +1,53 @@
 //! The port: what every way to a device has in common.
 
+use crate::control::Control;
+use crate::filters::{self, Filters, MORE_ADDRESSES, Say};
 use crate::layout::Rings;
 use crate::negotiate;
 use crate::options::RingOptions;
-use crate::queues::{self, SPEAKING};
-use crate::rx::RxSetup;
-use crate::transport::{Plan, QueueControl, Region, RingPlan, Transport};
-use crate::tx::{Known, TxSetup};
-use linecard_eal::event::EventFd;
-use linecard_eal::mem::{IovaMode, Segment};
+use crate::transport::{QueueControl, Transport};
+use linecard_eal::device::Mapping;
+use linecard_eal::mem::IovaMode;
+use linecard_mbuf::MbufPool;
 use linecard_net::MacAddr;
 use linecard_pmd_core::{
-    Driver, Error, Event, Link, PortConfig, PortInfo, QueueStats, Queues, RxOffloads, RxQueue,
-    TxQueue,
+    AllMulticast, Driver, Error, Event, Link, PortConfig, PortInfo, Promiscuous, QueueStats,
+    Queues, RssConfig, RxOffloads, VlanFilter,
 };
 use linecard_virtqueue::Features;
-use linecard_virtqueue::net::{rx_queue, tx_queue};
-use linecard_virtqueue::offload::Unfinished;
-use std::collections::BTreeMap;
+use linecard_virtqueue::net::control::Command;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 /// An Ethernet header and two tags.
-const OVERHEAD: usize = 14 + 8;
+pub(crate) const OVERHEAD: usize = 14 + 8;
 
 /// A virtio-net port: the driver's side of a device, however that is reached.
 ///
 /// Made by [`user`](VirtioPort::user) and the other transports.
 pub struct VirtioPort {
-    info: PortInfo,
-    transport: Box<dyn Transport>,
+    pub(crate) info: PortInfo,
+    pub(crate) transport: Box<dyn Transport>,
     /// What is agreed on about rings.
     rings: Features,
     config: Option<PortConfig>,
-    features: Features,
-    mtu: usize,
-    stats: QueueStats,
-    running: Option<Running>,
+    pub(crate) features: Features,
+    pub(crate) filters: Filters,
+    pub(crate) mtu: usize,
+    pub(crate) stats: QueueStats,
+    pub(crate) running: Option<Running>,
     /// Handles of queues that were given away live as long as this is shared.
-    lease: Arc<()>,
+    pub(crate) lease: Arc<()>,
 }
 
 /// What lives from start to stop. The last to go: rings, in which the device may write until then.
-struct Running {
-    queues: Vec<Arc<dyn QueueControl>>,
-    _rings: Rings,
+pub(crate) struct Running {
+    pub(crate) queues: Vec<Arc<dyn QueueControl>>,
+    pub(crate) control: Option<Control>,
+    /// Before the pools: the device forgets their memory first.
+    pub(crate) mappings: Vec<Mapping>,
+    pub(crate) pools: Vec<MbufPool>,
+    pub(crate) _rings: Rings,
 }
 
 impl std::fmt::Debug for VirtioPort {
@@ -64,20 +67,28 @@ impl VirtioPort {
         let offered = transport.offered();
         let agreed = negotiate::ring_features(&name, rings, offered)?;
         let pairs = transport.max_pairs().min(queues).max(1);
-        let mut capabilities = negotiate::capabilities(offered, agreed, pairs);
-        capabilities.events = transport.events().is_some();
+        let sizes = transport.sizes();
+        let mut capabilities = negotiate::capabilities(offered, agreed, pairs, sizes);
+        capabilities.events = transport.tells();
         let config = transport.config();
+        capabilities.iova = transport.dma().map(|dma| dma.limits().mode);
+        capabilities.rx_wake_up = transport.wakes() > 0;
+        if transport.extra().contains(Features::CTRL_VQ) {
+            negotiate::control(&mut capabilities, offered, config.as_ref());
+        }
         if let Some(config) = config.filter(|_| offered.contains(Features::MTU)) {
             capabilities.mtu = 68..=usize::from(config.mtu).clamp(68, 9700);
         }
         let theirs = config.filter(|_| offered.contains(Features::MAC)).map(|c| MacAddr(c.mac));
+        let filters = Filters { own: mac, ..Filters::default() };
         let mac = mac.or(theirs).unwrap_or_else(|| mac_for(&name));
         Ok(VirtioPort {
-            info: PortInfo { name, kind, mac, node: None, capabilities },
+            info: PortInfo { name, kind, mac, node: transport.node(), capabilities },
             transport,
             rings: agreed,
             config: None,
             features: agreed,
+            filters,
             mtu: 1500,
             stats: QueueStats::default(),
             running: None,
@@ -90,11 +101,16 @@ impl VirtioPort {
         self.features
     }
 
-    fn refused(&self, what: impl Into<String>) -> Error {
+    /// Whether all of these were negotiated.
+    pub(crate) fn has(&self, features: Features) -> bool {
+        self.features.contains(features)
+    }
+
+    pub(crate) fn refused(&self, what: impl Into<String>) -> Error {
         Error::Refused { port: self.info.name.clone(), what: what.into() }
     }
 
-    fn system(&self, doing: &str, error: std::io::Error) -> Error {
+    pub(crate) fn system(&self, doing: &str, error: std::io::Error) -> Error {
         Error::system(&self.info.name, doing, error)
     }
 
@@ -102,7 +118,9 @@ impl VirtioPort {
     /// software knows.
     fn check_pools(&self, config: &PortConfig, mtu: usize) -> Result<(), Error> {
         let header = self.features.header_len();
-        for pool in config.all_pools() {
+        // What a device with addresses of its own needs was checked by the capabilities.
+        let ours = self.info.capabilities.iova.is_none();
+        for pool in config.all_pools().filter(|_| ours) {
             if pool.iova_mode() != IovaMode::Virtual {
                 let what = format!("pool {}: physical addresses mean nothing here", pool.name());
                 return Err(self.refused(what));
@@ -128,145 +146,41 @@ impl VirtioPort {
     }
 
     /// Queue pairs that a configuration takes.
-    fn pairs(config: &PortConfig) -> usize {
+    pub(crate) fn pairs(config: &PortConfig) -> usize {
         config.rx_queue_count().max(config.tx_queue_count()).max(1)
     }
 
-    /// Descriptors of each ring, receive and transmit in turn.
-    fn sizes(&self, config: &PortConfig) -> Vec<u16> {
-        let can = &self.info.capabilities;
-        let pair = [config.rx_descriptor_count(can), config.tx_descriptor_count(can)];
-        (0..Self::pairs(config)).flat_map(|_| pair.map(|size| size as u16)).collect()
-    }
-
-    /// All memory that the device is to know.
-    fn regions(&self, config: &PortConfig, rings: &Rings) -> Result<Vec<Region>, Error> {
-        let mut all = BTreeMap::new();
-        for pool in config.all_pools() {
-            pool.raw().with_segments(|segments| {
-                segments.iter().try_for_each(|segment| self.add_region(&mut all, segment))
-            })?;
-        }
-        self.add_region(&mut all, &rings.memory)?;
-        Ok(all.into_values().collect())
-    }
-
-    fn add_region(&self, all: &mut BTreeMap<usize, Region>, of: &Segment) -> Result<(), Error> {
-        let start = of.base().as_ptr().addr();
-        // SAFETY: the device writes to what the driver posts to it, as holders of buffers would; a
-        // device that writes elsewhere in what it was given corrupts packets, and is trusted not to:
-        // that is the meaning of sharing memory with it.
-        let Some((file, offset)) = (unsafe { of.file() }) else {
-            return Err(
-                self.refused("a pool's memory has no file to share: not Backing::Anonymous")
-            );
+    /// Has the device do something, if it runs; else it is told when it does.
+    pub(crate) fn say(&mut self, (command, data): &Say) -> Result<(), Error> {
+        let Some(control) = self.running.as_mut().and_then(|running| running.control.as_mut())
+        else {
+            return Ok(());
         };
-        let file = file.try_clone_to_owned().map_err(|e| self.system("sharing memory", e))?;
-        all.insert(start, Region { start, len: of.len(), file, offset });
-        Ok(())
+        let done = control.command(*command, data);
+        done.map_err(|error| self.refused(format!("control queue: {error}")))
     }
 
-    /// The plan for the device, without the queues.
-    fn plan(&self, config: &PortConfig, rings: &Rings) -> Result<Plan, Error> {
-        let event = || EventFd::new().map(Arc::new).map_err(|e| self.system("an eventfd", e));
-        let mut plans = Vec::new();
-        for (i, place) in rings.places.iter().enumerate() {
-            let [descriptors, driver, device] = rings.addresses(i);
-            let (index, size, kick, call) = (i as u16, place.size, event()?, event()?);
-            plans.push(RingPlan { index, size, descriptors, driver, device, kick, call });
-        }
-        let regions = self.regions(config, rings)?;
-        let mtu = config.mtu_asked().map(|mtu| mtu as u16);
-        let receiving = config.rx_queue_count();
-        Ok(Plan { features: self.features, regions, rings: plans, receiving, mtu })
-    }
-
-    fn unfinished(&self) -> Unfinished {
-        let mut left = Unfinished::empty();
-        left.set(Unfinished::CHECKSUM, self.features.contains(Features::GUEST_CSUM));
-        let large = Features::GUEST_TSO4 | Features::GUEST_TSO6;
-        left.set(Unfinished::LARGE, self.features.intersects(large));
-        left
-    }
-
-    fn make_rx(
-        &mut self,
-        config: &PortConfig,
-        rings: &Rings,
-        plan: &Plan,
-        queue: usize,
-    ) -> Result<queues::Made<dyn RxQueue>, Error> {
-        let index = rx_queue(queue as u16);
-        let ring = &plan.rings[usize::from(index)];
-        let setup = RxSetup {
-            pool: config.pool(queue).clone(),
-            port: config.number(),
-            header: self.features.header_len() as u32,
-            merge: self.features.contains(Features::MRG_RXBUF),
-            speaks: self.features.intersects(SPEAKING),
-            unfinished: self.unfinished(),
-            counters: Arc::clone(&self.stats.rx[queue]),
-            bell: self.transport.bell(index, &ring.kick)?,
-            path: queues::path(self.features),
-            _lease: Arc::clone(&self.lease),
-        };
-        Ok(queues::rx(rings, usize::from(index), self.features, setup, &ring.call))
-    }
-
-    fn make_tx(
-        &mut self,
-        config: &PortConfig,
-        rings: &Rings,
-        plan: &Plan,
-        queue: usize,
-    ) -> Result<queues::Made<dyn TxQueue>, Error> {
-        let index = tx_queue(queue as u16);
-        let ring = &plan.rings[usize::from(index)];
-        let known = plan.regions.iter().map(|r| Known { here: r.start..r.start + r.len });
-        let setup = TxSetup {
-            homes: config.all_pools().map(|pool| pool.raw().home()).collect(),
-            known: known.collect(),
-            header: self.features.header_len(),
-            features: self.features,
-            longest: self.mtu + OVERHEAD,
-            tables: rings.tables(usize::from(index)),
-            counters: Arc::clone(&self.stats.tx[queue]),
-            bell: self.transport.bell(index, &ring.kick)?,
-            path: queues::path(self.features),
-            _lease: Arc::clone(&self.lease),
-        };
-        Ok(queues::tx(rings, usize::from(index), self.features, setup))
-    }
-
-    /// All queues of a start, each for its user and for the control side.
-    fn make(
-        &mut self,
-        config: &PortConfig,
-        rings: &Rings,
-        plan: &Plan,
-    ) -> Result<(Queues, Vec<Arc<dyn QueueControl>>), Error> {
-        let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
-        let mut controls = Vec::new();
-        for queue in 0..config.rx_queue_count() {
-            let (user, control) = self.make_rx(config, rings, plan, queue)?;
-            queues.rx.push(user);
-            controls.push(control);
-        }
-        for queue in 0..config.tx_queue_count() {
-            let (user, control) = self.make_tx(config, rings, plan, queue)?;
-            queues.tx.push(user);
-            controls.push(control);
-        }
-        Ok((queues, controls))
+    /// Whether the device can be told, now or later.
+    fn offers(&self, feature: Features) -> bool {
+        let all = feature | Features::CTRL_VQ;
+        self.transport.extra().contains(Features::CTRL_VQ) && self.transport.offered().contains(all)
     }
 
     /// Stops the device and gives all buffers back.
     fn halt(&mut self) -> Result<(), Error> {
-        let Some(running) = self.running.take() else { return Ok(()) };
-        running.queues.iter().for_each(|queue| queue.pause());
+        let running = self.running.take();
+        running.iter().flat_map(|running| &running.queues).for_each(|queue| queue.pause());
         let stopped = self.transport.stop();
-        // A device that was told, or is gone: in both cases it was disconnected.
+        let Some(running) = running else { return stopped };
+        if self.transport.is_loose() {
+            // Better to lose the memory than to give it to somebody else.
+            core::mem::forget(running);
+            return stopped;
+        }
+        // The device was told, or is gone: in both cases it was disconnected.
         running.queues.iter().for_each(|queue| queue.reset());
+        let Running { control, mappings, pools, .. } = running;
+        drop((control, mappings, pools));
         stopped
     }
 }
@@ -277,12 +191,16 @@ impl Driver for VirtioPort {
     }
 
     fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
-        let offered = self.transport.offered();
-        let extra = negotiate::config_features(&config, Self::pairs(&config), offered);
-        self.features = self.rings | extra;
+        let (offered, extra) = (self.transport.offered(), self.transport.extra());
+        let added = negotiate::config_features(&config, Self::pairs(&config), offered, extra);
+        self.features = match extra.is_empty() {
+            true => self.rings | added,
+            false => (self.rings | added).consistent(),
+        };
         let mtu = config.mtu_asked().unwrap_or(1500.min(*self.info.capabilities.mtu.end()));
         self.check_pools(&config, mtu)?;
         self.mtu = mtu;
+        self.filters.rss = config.rss_asked().cloned();
         self.config = Some(config);
         Ok(())
     }
@@ -294,22 +212,12 @@ impl Driver for VirtioPort {
             let what = "drop the queues of a stopped port before it is started again";
             return Err(self.refused(what));
         }
-        self.stats = QueueStats::new(config.rx_queue_count(), config.tx_queue_count());
-        let name = self.info.name.clone();
-        let rings = Rings::map(&name, &self.sizes(&config), self.features)
-            .map_err(|e| self.refused(format!("no memory for rings: {e}")))?;
-        let plan = self.plan(&config, &rings)?;
-        let (queues, controls) = self.make(&config, &rings, &plan)?;
-        self.running = Some(Running { queues: controls.clone(), _rings: rings });
-        match self.transport.start(plan, controls) {
-            Ok(()) => Ok(queues),
-            Err(error) => {
-                drop(queues);
-                // The first error says it all.
-                let _ = self.halt();
-                Err(error)
-            }
+        let started = self.try_start(&config);
+        if started.is_err() {
+            // The first error says it all.
+            let _ = self.halt();
         }
+        started
     }
 
     fn stop(&mut self) -> Result<(), Error> {
@@ -344,8 +252,98 @@ impl Driver for VirtioPort {
     }
 
     fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        if self.running.is_some() {
+            match self.has(Features::CTRL_MAC_ADDR) {
+                true => self.say(&(Command::MacAddress, mac.0.to_vec()))?,
+                false => self.transport.set_mac(mac)?,
+            }
+        }
         self.info.mac = mac;
+        self.filters.own = Some(mac);
         Ok(())
+    }
+
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        if self.info.capabilities.extra_macs == 0 {
+            return Err(self.cannot("accept further addresses"));
+        }
+        if mac == self.info.mac || self.filters.more.contains(&mac) {
+            return Err(self.refused(format!("{mac} is accepted already")));
+        }
+        if self.filters.more.len() == MORE_ADDRESSES {
+            return Err(self.refused(format!(
+                "all {MORE_ADDRESSES} places for further addresses are taken: remove one"
+            )));
+        }
+        let mut more = self.filters.more.clone();
+        more.push(mac);
+        self.set_addresses(more)
+    }
+
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
+        let mut more = self.filters.more.clone();
+        more.retain(|other| *other != mac);
+        if more.len() == self.filters.more.len() {
+            return Err(self.refused(format!("{mac} was not added")));
+        }
+        self.set_addresses(more)
+    }
+
+    fn set_promiscuous(&mut self, promiscuous: Promiscuous) -> Result<(), Error> {
+        if !self.offers(Features::CTRL_RX) {
+            return Err(self.cannot("change what addresses it receives"));
+        }
+        self.say(&filters::promiscuous(promiscuous))?;
+        self.filters.promiscuous = promiscuous;
+        Ok(())
+    }
+
+    fn set_all_multicast(&mut self, all: AllMulticast) -> Result<(), Error> {
+        if !self.offers(Features::CTRL_RX) {
+            return Err(self.cannot("change what multicast it receives"));
+        }
+        self.say(&filters::all_multicast(all))?;
+        self.filters.all_multicast = all;
+        Ok(())
+    }
+
+    fn set_vlan_filter(&mut self, vlan: u16, filter: VlanFilter) -> Result<(), Error> {
+        if !self.offers(Features::CTRL_VLAN) {
+            return Err(self.cannot("filter VLANs"));
+        }
+        if !self.has(Features::CTRL_VLAN) {
+            let what = "no VLAN filter was configured: ask for RxOffloads::VLAN_FILTER";
+            return Err(self.refused(what));
+        }
+        if self.filters.vlans.contains(&vlan) == (filter == VlanFilter::Pass) {
+            return Ok(());
+        }
+        self.say(&filters::vlan(vlan, filter))?;
+        match filter {
+            VlanFilter::Pass => self.filters.vlans.insert(vlan),
+            VlanFilter::Drop => self.filters.vlans.remove(&vlan),
+        };
+        Ok(())
+    }
+
+    fn set_rss(&mut self, rss: &RssConfig) -> Result<(), Error> {
+        if self.info.capabilities.rss.is_none() {
+            return Err(self.cannot("spread packets over queues"));
+        }
+        if !self.has(Features::RSS) {
+            let what = "no RSS was configured: ask for it with PortConfig::rss";
+            return Err(self.refused(what));
+        }
+        if let (Some(config), Some(device)) = (self.config.clone(), self.transport.config()) {
+            let pairs = (config.rx_queue_count(), Self::pairs(&config));
+            self.say(&filters::rss(rss, &device, pairs))?;
+        }
+        self.filters.rss = Some(rss.clone());
+        Ok(())
+    }
+
+    fn rss(&self) -> Option<RssConfig> {
+        self.filters.rss.clone()
     }
 
     fn events(&self) -> Option<BorrowedFd<'_>> {
@@ -353,7 +351,19 @@ impl Driver for VirtioPort {
     }
 
     fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        Ok(self.transport.next_event())
+        let event = self.transport.next_event();
+        if event == Some(Event::Announce) {
+            self.say(&(Command::AnnounceAck, Vec::new()))?;
+        }
+        Ok(event)
+    }
+}
+
+impl VirtioPort {
+    fn set_addresses(&mut self, more: Vec<MacAddr>) -> Result<(), Error> {
+        self.say(&filters::addresses(&more))?;
+        self.filters.more = more;
+        Ok(())
     }
 }
 

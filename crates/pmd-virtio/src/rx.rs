@@ -2,11 +2,12 @@
 
 use crate::bell::Bell;
 use crate::latch::Latch;
+use crate::queues::Leave;
 use crate::ring::{Empty, Filled, Lie, RxRing};
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-use linecard_eal::event::EventFd;
+use linecard_eal::device::Vector;
 use linecard_mbuf::driver::{Rearm, RxFields, buffer, received};
 use linecard_mbuf::{BURST, Burst, Flags, Mbuf, MbufPool};
 use linecard_mempool::Object;
@@ -90,10 +91,17 @@ impl<R: RxRing> RxCore<R> {
         }
     }
 
-    /// Gives the device buffers for all free descriptors, as far as the pool has them.
+    /// Gives the device buffers for all free descriptors, as far as the pool has them. It is told by
+    /// `greet`, once it runs.
     pub(crate) fn fill(&mut self) {
         while self.ring.free() > 0 && self.post(self.ring.free().min(BATCH)) {}
-        self.tell();
+    }
+
+    /// Tells a device that has just been started that there are buffers.
+    pub(crate) fn greet(&mut self) {
+        // What it asked for before it ran counts for nothing.
+        let _ = self.ring.wants_doorbell();
+        self.setup.bell.ring(self.ring.place());
     }
 
     /// Takes what the device had filled, to be received later: it has been stopped.
@@ -344,7 +352,7 @@ impl<R: RxRing> RxCore<R> {
     #[inline(always)]
     fn tell(&mut self) {
         if self.ring.wants_doorbell() {
-            self.setup.bell.ring();
+            self.setup.bell.ring(self.ring.place());
         }
     }
 }
@@ -372,15 +380,21 @@ impl Head {
 /// What the user has of a receive queue.
 pub(crate) struct Rx<R> {
     latch: Arc<Latch<RxCore<R>>>,
-    call: Arc<EventFd>,
+    /// What to sleep on, if there is something.
+    wake: Option<Arc<Vector>>,
+    _leave: Option<Leave>,
     /// One thread at a time, also for what takes `&self`.
     _one: PhantomData<Cell<()>>,
 }
 
 impl<R: RxRing> Rx<R> {
     /// The one handle of this queue.
-    pub(crate) fn new(latch: &Arc<Latch<RxCore<R>>>, call: &Arc<EventFd>) -> Self {
-        Rx { latch: Arc::clone(latch), call: Arc::clone(call), _one: PhantomData }
+    pub(crate) fn new(
+        latch: &Arc<Latch<RxCore<R>>>,
+        wake: Option<Arc<Vector>>,
+        leave: Option<Leave>,
+    ) -> Self {
+        Rx { latch: Arc::clone(latch), wake, _leave: leave, _one: PhantomData }
     }
 
     #[inline(always)]
@@ -412,11 +426,13 @@ impl<R: RxRing> RxQueue for Rx<R> {
     }
 
     fn arm(&mut self) -> Option<WakeUp<'_>> {
-        let _ = self.call.take();
+        let wake = self.wake.as_ref()?;
+        // Nothing to take is what it should be.
+        let _ = wake.take();
         self.enter(|core| {
             core.armed = true;
             core.ring.wake();
         });
-        Some(WakeUp(self.call.as_fd()))
+        Some(WakeUp(wake.as_fd()))
     }
 }

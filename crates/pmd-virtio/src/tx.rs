@@ -2,6 +2,7 @@
 
 use crate::bell::Bell;
 use crate::latch::Latch;
+use crate::queues::Leave;
 use crate::ring::{Lie, Part, Token, TxRing};
 use crate::tables::Tables;
 use core::cell::Cell;
@@ -156,7 +157,14 @@ impl<R: TxRing> TxCore<R> {
     fn show(&mut self) {
         self.ring.publish();
         if self.ring.wants_doorbell() {
-            self.setup.bell.ring();
+            self.setup.bell.ring(self.ring.place());
+        }
+    }
+
+    /// Tells a device that has just been started what there is for it from before.
+    pub(crate) fn greet(&mut self) {
+        if self.ring.free() < self.ring.size() {
+            self.setup.bell.ring(self.ring.place());
         }
     }
 
@@ -439,14 +447,15 @@ unsafe fn silent_header_of(data: *mut u8, header: usize) {
 /// What the user has of a transmit queue.
 pub(crate) struct Tx<R> {
     latch: Arc<Latch<TxCore<R>>>,
+    _leave: Option<Leave>,
     /// One thread at a time, also for what takes `&self`.
     _one: PhantomData<Cell<()>>,
 }
 
 impl<R: TxRing> Tx<R> {
     /// The one handle of this queue.
-    pub(crate) fn new(latch: &Arc<Latch<TxCore<R>>>) -> Self {
-        Tx { latch: Arc::clone(latch), _one: PhantomData }
+    pub(crate) fn new(latch: &Arc<Latch<TxCore<R>>>, leave: Option<Leave>) -> Self {
+        Tx { latch: Arc::clone(latch), _leave: leave, _one: PhantomData }
     }
 
     #[inline(always)]

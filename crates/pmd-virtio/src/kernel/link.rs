@@ -5,7 +5,8 @@ use super::tap::{Interface, TapQueue};
 use super::vhost::{RECEIVE, TRANSMIT, VhostNet};
 use crate::bell::Bell;
 use crate::options::{KernelOptions, TapInterface};
-use crate::transport::{Plan, QueueControl, Transport};
+use crate::transport::{Plan, QueueControl, Transport, called};
+use linecard_eal::device::Vector;
 use linecard_eal::event::EventFd;
 use linecard_net::MacAddr;
 use linecard_pmd_core::{Error, Event, Link};
@@ -173,6 +174,10 @@ impl Transport for KernelLink {
 
     fn bell(&mut self, _: u16, kick: &Arc<EventFd>) -> Result<Bell, Error> {
         Ok(Bell::Event(Arc::clone(kick)))
+    }
+
+    fn wake(&mut self, _: u16, call: &Arc<EventFd>) -> Result<Option<Arc<Vector>>, Error> {
+        called(&self.name, call)
     }
 
     fn start(&mut self, plan: Plan, queues: Vec<Arc<dyn QueueControl>>) -> Result<(), Error> {

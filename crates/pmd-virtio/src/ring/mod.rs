@@ -14,6 +14,7 @@
 //! up; in order (`IN_ORDER`), numbers are positions, and one used entry may stand for all before it.
 
 mod cells;
+mod control;
 #[cfg(any(test, feature = "harness"))]
 pub mod harness;
 mod ids;
@@ -25,6 +26,7 @@ mod split;
 mod split_rx;
 mod split_tx;
 
+pub(crate) use control::{Answer, ControlRing, MOST_PARTS};
 pub(crate) use lie::Lie;
 pub(crate) use packed::PackedMemory;
 pub(crate) use packed_rx::PackedRx;
@@ -92,6 +94,8 @@ pub(crate) type Token = NonNull<u8>;
 pub(crate) trait Ring: Send {
     /// Whether the device wants to be told of what was published since the last time this was asked.
     fn wants_doorbell(&mut self) -> bool;
+    /// Where the next buffer will be put, as the device may be told with it (§2.9).
+    fn place(&self) -> u16;
     /// Asks the device to tell when it has used something.
     fn wake(&mut self);
     /// Asks the device to be quiet.

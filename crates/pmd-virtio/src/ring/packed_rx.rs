@@ -101,6 +101,10 @@ impl<O: Order> Ring for PackedRx<O> {
         self.memory.wants_doorbell(self.next)
     }
 
+    fn place(&self) -> u16 {
+        self.next.word()
+    }
+
     fn wake(&mut self) {
         self.memory.wake(self.seen);
     }

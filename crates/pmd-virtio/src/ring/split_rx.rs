@@ -134,6 +134,10 @@ impl<O: Order> Ring for SplitRx<O> {
         self.memory.wants_doorbell(self.offered)
     }
 
+    fn place(&self) -> u16 {
+        self.offered
+    }
+
     fn wake(&mut self) {
         self.memory.wake(self.seen);
     }

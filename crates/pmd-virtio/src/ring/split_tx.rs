@@ -126,6 +126,10 @@ impl<O: Order> Ring for SplitTx<O> {
         self.memory.wants_doorbell(self.offered)
     }
 
+    fn place(&self) -> u16 {
+        self.offered
+    }
+
     fn wake(&mut self) {
         self.memory.wake(self.seen);
     }

@@ -5,7 +5,8 @@ use super::session::{Area, Rings, Session, SessionError, first_base};
 use super::watch::Watch;
 use crate::bell::Bell;
 use crate::options::{Choice, Role, UserOptions};
-use crate::transport::{Plan, QueueControl, Transport};
+use crate::transport::{Plan, QueueControl, Transport, called};
+use linecard_eal::device::Vector;
 use linecard_eal::event::EventFd;
 use linecard_pmd_core::{Error, Event, Link};
 use linecard_virtqueue::Features;
@@ -197,6 +198,10 @@ impl Transport for UserLink {
 
     fn bell(&mut self, _: u16, kick: &Arc<EventFd>) -> Result<Bell, Error> {
         Ok(Bell::Event(Arc::clone(kick)))
+    }
+
+    fn wake(&mut self, _: u16, call: &Arc<EventFd>) -> Result<Option<Arc<Vector>>, Error> {
+        called(&self.shared.name, call)
     }
 
     fn start(&mut self, plan: Plan, queues: Vec<Arc<dyn QueueControl>>) -> Result<(), Error> {

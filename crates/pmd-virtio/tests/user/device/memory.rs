@@ -8,11 +8,21 @@ use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// Regions, mapped.
+/// Stretches of it, by the driver's addresses.
 #[derive(Default)]
 pub(crate) struct GuestMemory {
-    regions: Vec<(Region, MmapRaw)>,
+    known: Vec<Known>,
+    maps: Vec<MmapRaw>,
 }
+
+struct Known {
+    start: u64,
+    len: u64,
+    base: *mut u8,
+}
+
+// SAFETY: a number and an address; who accesses what is behind it is the driver's promise.
+unsafe impl Send for Known {}
 
 impl GuestMemory {
     /// Maps a region.
@@ -20,15 +30,27 @@ impl GuestMemory {
         let file = File::from(file);
         let mut options = MmapOptions::new();
         options.len(region.size as usize).offset(region.mmap_offset);
-        self.regions.push((region, options.map_raw(&file).expect("it can be mapped")));
+        let map = options.map_raw(&file).expect("it can be mapped");
+        self.know(region.guest_addr, map.as_mut_ptr(), region.size as usize);
+        self.maps.push(map);
+    }
+
+    /// Takes note of memory that is here already.
+    pub(crate) fn know(&mut self, start: u64, base: *mut u8, len: usize) {
+        self.known.push(Known { start, len: len as u64, base });
+    }
+
+    /// Forgets it.
+    pub(crate) fn forget(&mut self, start: u64) {
+        self.known.retain(|known| known.start != start);
     }
 
     /// Where `len` bytes at an address of the driver's are here.
     pub(crate) fn at(&self, addr: u64, len: usize) -> *mut u8 {
-        for (region, map) in &self.regions {
-            let offset = addr.wrapping_sub(region.guest_addr);
-            if offset < region.size && len as u64 <= region.size - offset {
-                return map.as_mut_ptr().wrapping_add(offset as usize);
+        for known in &self.known {
+            let offset = addr.wrapping_sub(known.start);
+            if offset < known.len && len as u64 <= known.len - offset {
+                return known.base.wrapping_add(offset as usize);
             }
         }
         panic!("the driver gave an address that it has not shared: {addr:#x}, {len} bytes");

@@ -1,9 +1,12 @@
 //! A small, honest device: a vhost-user back-end in this process that sends every frame back on the
 //! queue that it came from. Written from the specification, and apart from what it tests.
 
+#[expect(dead_code, reason = "each device uses a part of it")]
 mod memory;
+mod net;
 mod ring;
 
+use linecard_virtqueue::Features;
 use linecard_virtqueue::packed::Position;
 use linecard_virtqueue::vhost_user::message::{
     Inflight, Memory, Region, SingleRegion, VringAddr, VringState,
@@ -11,9 +14,8 @@ use linecard_virtqueue::vhost_user::message::{
 use linecard_virtqueue::vhost_user::{
     Connection, Message, MessageFlags, ProtocolFeatures, Request,
 };
-use linecard_virtqueue::{DescFlags, Features};
 use memory::GuestMemory;
-use ring::{Chain, Packed, Split, Virtqueue};
+use ring::{Packed, Split, Virtqueue};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -340,59 +342,30 @@ impl Session {
 
     /// A frame that the driver has sent.
     fn sent(&mut self, pair: usize) -> Option<Vec<u8>> {
-        let header = self.features.header_len();
         let queue = &mut self.queues[2 * pair + 1];
         let ring = queue.ring.as_mut().filter(|_| queue.enabled)?;
-        let chain = ring.next()?;
-        let mut bytes = Vec::new();
-        for part in self.memory.whole(&chain) {
-            assert_eq!(part.flags & DescFlags::WRITE.bits(), 0, "to be read");
-            bytes.extend(self.memory.read(part.addr, part.len as usize));
-        }
-        ring.used(&chain, 0);
+        let mut frame = net::sent(&self.memory, &mut **ring)?;
         signal(queue.call.as_ref(), ring.wants_call());
-        Some(bytes.split_off(header))
+        Some(frame.split_off(self.features.header_len()))
     }
 
-    /// Gives a frame to the driver, over as many buffers as it takes; all or nothing.
+    /// Gives a frame to the driver, over as many buffers as it takes; all or nothing, unless it was told
+    /// to cut one.
     fn deliver(&mut self, pair: usize, frame: &[u8], orders: &Orders) -> bool {
-        let header = self.features.header_len();
-        let merges = self.features.contains(Features::MRG_RXBUF);
         let queue = &mut self.queues[2 * pair];
         let Some(ring) = queue.ring.as_mut().filter(|_| queue.enabled) else { return false };
-        let mut bytes = vec![0; header];
-        bytes.extend_from_slice(frame);
-        let (mut chains, mut room) = (Vec::<Chain>::new(), 0);
-        while room < bytes.len() {
-            assert!(merges || chains.is_empty(), "a frame of {} fits a buffer", frame.len());
-            let Some(chain) = ring.next() else {
-                ring.undo(chains.len());
-                return false;
-            };
-            room += chain.parts.iter().map(|part| part.len as usize).sum::<usize>();
-            chains.push(chain);
+        let header = vec![0; self.features.header_len()];
+        let is_cut = || {
+            let cut = orders.cut.swap(false, Ordering::SeqCst);
+            orders.has_cut.fetch_or(cut, Ordering::SeqCst);
+            cut
+        };
+        let whole = (header, frame);
+        let delivered = net::deliver(&self.memory, &mut **ring, self.features, whole, is_cut);
+        if delivered {
+            signal(queue.call.as_ref(), ring.wants_call());
         }
-        if header >= 12 {
-            bytes[10..12].copy_from_slice(&(chains.len() as u16).to_le_bytes());
-        }
-        if chains.len() > 1 && orders.cut.swap(false, Ordering::SeqCst) {
-            ring.undo(chains.len() - 1);
-            chains.truncate(1);
-            orders.has_cut.store(true, Ordering::SeqCst);
-        }
-        let mut rest = bytes.as_slice();
-        for chain in &chains {
-            let mut written = 0;
-            for part in &chain.parts {
-                assert_ne!(part.flags & DescFlags::WRITE.bits(), 0, "to be written");
-                let n = rest.len().min(part.len as usize);
-                self.memory.write(part.addr, &rest[..n]);
-                (rest, written) = (&rest[n..], written + n);
-            }
-            ring.used(chain, written as u32);
-        }
-        signal(queue.call.as_ref(), ring.wants_call());
-        true
+        delivered
     }
 }
 
