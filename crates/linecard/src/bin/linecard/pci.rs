@@ -9,21 +9,6 @@ use serde_json::{Value, json};
 /// Kernel drivers that give a device to user space, the better one first.
 pub(crate) const USER_SPACE: &[&str] = &["vfio-pci", "uio_pci_generic"];
 
-/// Devices that one of our drivers is for.
-struct Driver {
-    name: &'static str,
-    vendor: u16,
-    devices: &'static [u16],
-}
-
-const DRIVERS: &[Driver] = &[
-    // Virtio 1.2, §5.1: transitional and modern network devices.
-    Driver { name: "virtio", vendor: 0x1af4, devices: &[0x1000, 0x1041] },
-];
-
-/// Drivers of which this program has all but the way through PCI.
-const NOT_YET: &[&str] = &["virtio"];
-
 /// A network device, seen from here.
 #[derive(Debug)]
 pub(crate) struct Nic {
@@ -63,9 +48,6 @@ impl Nic {
     fn use_it(&self) -> Option<String> {
         let address = self.function.address;
         match (self.ours, self.user_space()) {
-            (Some(ours), Some(_)) if NOT_YET.contains(&ours) => {
-                Some(format!("not yet: {ours} over PCI is to come"))
-            }
             (Some(_), Some(_)) => Some(format!("pci:{address}")),
             (Some(_), None) => Some(format!("linecard bind {address} --driver {}", self.wanted())),
             (None, _) => None,
@@ -90,14 +72,12 @@ impl Nic {
     }
 }
 
-fn driver_for(identity: &Identity) -> Option<&'static str> {
-    let is_it = |driver: &&Driver| {
-        driver.vendor == identity.vendor && driver.devices.contains(&identity.device)
-    };
+/// Which of our drivers a device is for.
+pub(crate) fn driver_for(identity: &Identity) -> Option<&'static str> {
     if linecard::ixgbe::family(*identity).is_some() {
         return Some("ixgbe");
     }
-    DRIVERS.iter().find(is_it).map(|driver| driver.name)
+    linecard::virtio::is_net(*identity).then_some("virtio")
 }
 
 /// A table of devices for people.

@@ -1,20 +1,22 @@
 //! Ports as they are given on the command line: `KIND[:key=value,…]`.
 
+use crate::pci::driver_for;
 use linecard::eal::device::Device;
 use linecard::eal::pci;
 use linecard::eal::vfio_user::UserDevice;
-use linecard::ixgbe::{self, IxgbeOptions, IxgbePort};
+use linecard::ixgbe::{IxgbeOptions, IxgbePort};
 use linecard::kernel::{
     AfPacketOptions, AfPacketPort, AfXdpOptions, AfXdpPort, Fanout, TapOptions, TapPort, XdpHook,
 };
 use linecard::net::MacAddr;
-use linecard::pmd::{Driver, Promiscuous};
+use linecard::pmd::{Driver, Error, Promiscuous};
 use linecard::soft::{
     Frames, NullOptions, NullPort, Pace, PcapOptions, PcapPort, Repeat, RingOptions, RingPort,
 };
 use linecard::vhost::{Iommu, Mode, Shrinking, VhostOptions, VhostPort};
 use linecard::virtio::{
-    Choice, KernelOptions, RingOptions as VirtioRings, UserOptions, VirtioPort,
+    Choice, Interface, KernelOptions, PciOptions, RingOptions as VirtioRings, UserOptions,
+    VirtioPort,
 };
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -102,6 +104,14 @@ pub(crate) const KINDS: &[Kind] = &[
             ("name", "its name"),
             (ADDRESS, "the device's, as in pci:0000:03:00.0; the key may be left out"),
             ("vfio-user", "the socket of a device in another process, instead of an address"),
+            ("queues", "virtio: the most queue pairs it may have"),
+            ("mac", "virtio: the port's address"),
+            ("legacy", "virtio: 1 for the legacy interface, 0 for the modern one"),
+            ("packed", "virtio: packed rings: 1, 0"),
+            ("mrg_rxbuf", "virtio: frames over several buffers: 1, 0"),
+            ("in_order", "virtio: buffers used in order: 1, 0"),
+            ("indirect", "virtio: packets of several parts through a table: 1, 0"),
+            ("event_idx", "virtio: notifications by index: 1, 0"),
         ],
         what: "a network card, given to user space with `linecard bind`",
     },
@@ -182,6 +192,16 @@ impl Spec {
     /// 1 or 0.
     fn flag(&self, key: &str) -> Result<Option<bool>, OpenError> {
         Ok(self.parse::<u8>(key, "0 or 1")?.map(|number| number != 0))
+    }
+
+    /// Refuses keys that mean something to another driver's devices only.
+    fn without(&self, keys: &[&str], name: &str, driver: &str) -> Result<(), OpenError> {
+        match keys.iter().find(|key| self.values.contains_key(**key)) {
+            Some(key) => {
+                Err(format!("{name}: {key}= is for virtio devices, and this is an {driver}").into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Of a ring port.
@@ -299,15 +319,44 @@ fn open_tap(spec: &Spec, name: &str) -> Result<TapPort, OpenError> {
 /// A card, by the driver for its ids.
 fn open_pci(spec: &Spec, name: &str) -> Result<Box<dyn Driver>, OpenError> {
     let (device, place) = open_device(spec, name)?;
-    if ixgbe::family(device.identity()).is_none() {
-        let ids = device.identity();
-        let which = format!("{name}: no driver for {place} ({ids})");
-        return Err(format!("{which}: `linecard ports` lists those it has").into());
+    let ids = device.identity();
+    let mut port: Box<dyn Driver> = match driver_for(&ids) {
+        Some("ixgbe") => {
+            spec.without(FOR_VIRTIO, name, "ixgbe")?;
+            Box::new(IxgbePort::open(device, IxgbeOptions::new().name(name))?)
+        }
+        Some(_) => Box::new(VirtioPort::pci(device, virtio_options(spec, name)?)?),
+        None => {
+            let which = format!("{name}: no driver for {place} ({ids})");
+            return Err(format!("{which}: `linecard ports` lists those it has").into());
+        }
+    };
+    // A forwarder takes frames that are for others. A device that cannot be told lets all in.
+    match port.set_promiscuous(Promiscuous::On) {
+        Ok(()) | Err(Error::Unsupported { .. }) => Ok(port),
+        Err(error) => Err(error.into()),
     }
-    let mut port = IxgbePort::open(device, IxgbeOptions::new().name(name))?;
-    // A forwarder takes frames that are for others.
-    port.set_promiscuous(Promiscuous::On)?;
-    Ok(Box::new(port))
+}
+
+/// Keys that only virtio devices have a use for.
+const FOR_VIRTIO: &[&str] =
+    &["queues", "mac", "legacy", "packed", "mrg_rxbuf", "in_order", "indirect", "event_idx"];
+
+/// How a virtio device is to be driven.
+fn virtio_options(spec: &Spec, name: &str) -> Result<PciOptions, OpenError> {
+    let mut options = PciOptions::new().name(name).rings(virtio_rings(spec)?);
+    if let Some(queues) = spec.parse("queues", "a number of queue pairs")? {
+        options = options.queues(queues);
+    }
+    if let Some(mac) = spec.parse::<MacAddr>("mac", "an address such as 02:00:00:00:00:01")? {
+        options = options.mac(mac);
+    }
+    match spec.flag("legacy")? {
+        Some(true) => options = options.interface(Interface::Legacy),
+        Some(false) => options = options.interface(Interface::Modern),
+        None => {}
+    }
+    Ok(options)
 }
 
 /// The device of a pci port, and where it is.
