@@ -19,6 +19,9 @@ struct Mirror {
 
 impl Bed for Mirror {
     fn open(&mut self) -> Port<Opened> {
+        // What the kernel says by itself on a new interface would disturb counts. Without IPv6 there
+        // is no such file.
+        let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
         let options = KernelOptions::new("vhost0", "lc0").rings(self.rings);
         let port = VirtioPort::kernel(options).expect("a port");
         let tc = |words: &str| drop(Program::new("tc").words(words).run().expect("tc obeys"));
