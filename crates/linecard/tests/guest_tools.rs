@@ -136,8 +136,7 @@ fn a_device_goes_to_user_space_and_comes_back_with_its_interface() {
         format!("{ALONE}: virtio-pci -> vfio-pci\n")
     );
     assert_eq!(guest::driver_of(ALONE).as_deref(), Some("vfio-pci"));
-    // To become `pci:…` with the driver for virtio over PCI.
-    assert_eq!(device(ALONE)["use"], "not yet: virtio over PCI is to come");
+    assert_eq!(device(ALONE)["use"], format!("pci:{ALONE}"));
     assert_eq!(done(&format!("bind unbind {ALONE}")), format!("{ALONE}: vfio-pci -> virtio-pci\n"));
     assert!(guest::interface_of(ALONE).is_some());
 }
