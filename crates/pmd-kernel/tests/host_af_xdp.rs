@@ -257,7 +257,7 @@ fn a_sleeper_is_woken_by_a_frame() {
 
 #[test]
 #[ignore = "host level: cargo xtask test host"]
-fn a_link_that_goes_down_is_an_event_and_frames_wait_for_it() {
+fn a_link_that_goes_down_is_an_event() {
     if !needs(&[Need::Root, Need::Tool("ip")]) {
         return;
     }

@@ -68,7 +68,8 @@ impl Umem {
         let (base, len) = pool
             .raw()
             .with_segments(|segments| match segments {
-                [one] => Some((one.base().as_ptr().addr(), one.len())),
+                // Exposed: the kernel writes there, and `at` makes pointers of places in it.
+                [one] => Some((one.base().as_ptr().expose_provenance(), one.len())),
                 _ => None,
             })
             .ok_or_else(|| Unfit::Pool("its memory is in several segments: give it one".into()))?;

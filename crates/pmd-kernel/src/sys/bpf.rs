@@ -130,6 +130,11 @@ fn descriptor<T: IntoBytes + Immutable>(command: c_int, request: &T) -> io::Resu
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Where something is, for the kernel to read: exposed, so that the compiler knows that it is read.
+fn address<T>(of: *const T) -> u64 {
+    of.expose_provenance() as u64
+}
+
 fn number(fd: &impl AsRawFd) -> u32 {
     fd.as_raw_fd() as u32
 }
@@ -145,7 +150,7 @@ impl SocketMap {
     /// Has the frames of a queue go to a socket, which is bound to it.
     pub(crate) fn set(&self, queue: u32, socket: &impl AsRawFd) -> io::Result<()> {
         let value = number(socket);
-        let (key, value) = ((&raw const queue).addr() as u64, (&raw const value).addr() as u64);
+        let (key, value) = (address(&raw const queue), address(&raw const value));
         let map = number(&self.0);
         let request = ElementRequest { map, padding: 0, key, value, flags: 0 };
         bpf(BPF_MAP_UPDATE_ELEM, &request).map(drop)
@@ -189,8 +194,8 @@ fn load(map: &SocketMap) -> io::Result<OwnedFd> {
     let request = ProgramRequest {
         kind: BPF_PROG_TYPE_XDP,
         instructions: code.len() as u32,
-        code: code.as_ptr().addr() as u64,
-        license: license.as_ptr().addr() as u64,
+        code: address(code.as_ptr()),
+        license: address(license.as_ptr()),
         log_level: 0,
         log_size: 0,
         log: 0,
