@@ -46,7 +46,9 @@ fn pings_and_tcp_pass_over_either_kind_of_ring_and_the_card_goes_back_to_the_ker
         let server = Server::start(&far.netns).unwrap();
         let sent = near.send_to(FAR, 20_000_000);
         drop(server);
-        assert!(sent.bytes > 1_000_000, "{sent:?}");
+        // The receiver stops to count when the sender has sent all: what the stacks' buffers hold (10 MB
+        // at most) does not count.
+        assert!(sent.bytes > 8_000_000, "{sent:?}");
         assert_eq!((near.checksum_errors(), far.checksum_errors()), (0, 0));
         let said = fwd.interrupt(PATIENCE).unwrap();
         assert!(said.status.success(), "{}", said.printed());
