@@ -106,22 +106,45 @@ read_routes(const char *folder, const char *name)
 	return routes;
 }
 
-/* Twice the lengths of the real table, anywhere in 1.0.0.0 to 223.255.255.255. */
+static inline int
+compare_addr(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Routes of one length, each address once, in order. */
+static inline void
+make_length(struct routes *routes, uint64_t *state, uint32_t len)
+{
+	const size_t count = 2 * (size_t)lengths_seen[len - 8];
+	uint32_t *addresses = bench_room(count + 1, sizeof(*addresses));
+
+	for (size_t i = 0; i < count; i++)
+		addresses[i] = (0x01000000u + (uint32_t)draw_below(state, 0xdf000000u)) &
+			       (uint32_t)(~0ull << (32 - len));
+	qsort(addresses, count, sizeof(*addresses), compare_addr);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && addresses[i] == addresses[i - 1])
+			continue;
+		struct route4 *route = &routes->v4[routes->v4_count++];
+		route->addr = addresses[i];
+		route->len = (uint8_t)len;
+		route->next_hop = (uint32_t)draw_below(state, NEXT_HOPS);
+	}
+	free(addresses);
+}
+
+/* Twice the lengths of the real table, anywhere in 1.0.0.0 to 223.255.255.255; what was drawn twice is there once. */
 static inline struct routes
 make_million(void)
 {
 	struct routes routes = { .v4 = bench_room(1u << 21, sizeof(struct route4)) };
 	uint64_t state = 1;
 
-	for (uint32_t len = 8; len <= 32; len++) {
-		for (uint32_t i = 0; i < 2 * lengths_seen[len - 8]; i++) {
-			struct route4 *route = &routes.v4[routes.v4_count++];
-			uint32_t addr = 0x01000000u + (uint32_t)draw_below(&state, 0xdf000000u);
-			route->addr = addr & (uint32_t)(~0ull << (32 - len));
-			route->len = (uint8_t)len;
-			route->next_hop = (uint32_t)draw_below(&state, NEXT_HOPS);
-		}
-	}
+	for (uint32_t len = 8; len <= 32; len++)
+		make_length(&routes, &state, len);
 	for (size_t i = routes.v4_count - 1; i > 0; i--) {
 		size_t other = (size_t)draw_below(&state, i + 1);
 		struct route4 kept = routes.v4[i];

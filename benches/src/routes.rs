@@ -85,14 +85,16 @@ pub fn real_v6(folder: &Path) -> Vec<Route<Ipv6Addr>> {
     lines(folder, "ipv6-2015-11-01.dat.gz").into_iter().filter_map(v6).collect()
 }
 
-/// Twice the lengths of the real table, anywhere in 1.0.0.0 to 223.255.255.255.
+/// Twice the lengths of the real table, anywhere in 1.0.0.0 to 223.255.255.255; what was drawn twice is there once.
 pub fn million() -> Vec<Route<Ipv4Addr>> {
     let mut draw = Draw::new(1);
     let mut routes = Vec::new();
     for (len, seen) in (8_u8..).zip(LENGTHS_SEEN) {
-        for _ in 0..2 * seen {
-            let addr = 0x0100_0000 + draw.below(0xdf00_0000) as u32;
-            let addr = Ipv4Addr::from_bits(addr & (u64::MAX << (32 - len)) as u32);
+        let mut address = || 0x0100_0000 + draw.below(0xdf00_0000) as u32;
+        let mut addresses: Vec<u32> = (0..2 * seen).map(|_| address() & (u64::MAX << (32 - len)) as u32).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        for addr in addresses.into_iter().map(Ipv4Addr::from_bits) {
             routes.push(Route { addr, len, next_hop: draw.below(NEXT_HOPS.into()) as u32 });
         }
     }
