@@ -91,7 +91,8 @@ pub fn million() -> Vec<Route<Ipv4Addr>> {
     let mut routes = Vec::new();
     for (len, seen) in (8_u8..).zip(LENGTHS_SEEN) {
         let mut address = || 0x0100_0000 + draw.below(0xdf00_0000) as u32;
-        let mut addresses: Vec<u32> = (0..2 * seen).map(|_| address() & (u64::MAX << (32 - len)) as u32).collect();
+        let mut addresses: Vec<u32> =
+            (0..2 * seen).map(|_| address() & (u64::MAX << (32 - len)) as u32).collect();
         addresses.sort_unstable();
         addresses.dedup();
         for addr in addresses.into_iter().map(Ipv4Addr::from_bits) {
