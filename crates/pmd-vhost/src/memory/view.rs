@@ -56,10 +56,20 @@ pub(crate) struct View {
 /// A region of the table that the view has: where it begins in the guest, and here. Empty, if no address has
 /// been found since the view was changed, or the guest has an IOMMU.
 #[derive(Clone, Copy, Debug)]
-struct Window {
+pub(crate) struct Window {
     guest: u64,
     size: u64,
     here: *mut u8,
+}
+
+impl Window {
+    /// All of the bytes at `address`, if they lie in here, and there are any.
+    #[inline(always)]
+    pub(crate) fn span(self, address: u64, len: u32) -> Option<Span> {
+        let (offset, bytes) = (address.wrapping_sub(self.guest), u64::from(len));
+        let within = bytes > 0 && offset < self.size && bytes <= self.size - offset;
+        within.then(|| Span { at: self.here.wrapping_add(offset as usize), len })
+    }
 }
 
 impl Default for Window {
@@ -82,6 +92,12 @@ impl View {
             self.look_up(address, access)?
         };
         Ok(Span { at, len: left.min(u64::from(len)) as u32 })
+    }
+
+    /// Where the last address was found.
+    #[inline(always)]
+    pub(crate) fn window(&self) -> Window {
+        self.window
     }
 
     /// An address that is not where the last one was.

@@ -158,10 +158,7 @@ fn fill_plain(
     let (mut n, mut i, mut bytes, mut odd) = (n, 0, 0, 0u64);
     let mut fields = |object| {
         let parcel = &work.parcels.list()[i];
-        let span = match (speaks, work.parcels.spans(parcel)) {
-            (false, [span]) => *span,
-            _ => Span::NONE,
-        };
+        let span = parcel.only().filter(|_| !speaks).unwrap_or(Span::NONE);
         let frame = (span.len as usize).wrapping_sub(header);
         let plain = (ETHERNET..=room).contains(&frame);
         let len = if plain { frame } else { 0 };

@@ -64,13 +64,17 @@ impl TxQueue for VhostTx {
         let (mut chains, mut taken, mut bytes, mut errors) = (0, 0, 0, 0);
         if !matches!(trouble, Some(Trouble::Fault(_))) {
             for packet in burst.iter() {
-                match send_one(&mut work, chains, packet, &mut self.desk) {
-                    Put::In(n) => chains += n,
-                    Put::Never => errors += 1,
-                    Put::Full => break,
-                    Put::Trouble(why) => {
-                        trouble = Some(why);
-                        break;
+                if send_plain(&mut work, chains, packet) {
+                    chains += 1;
+                } else {
+                    match send_other(&mut work, chains, packet, &mut self.desk) {
+                        Put::In(n) => chains += n,
+                        Put::Never => errors += 1,
+                        Put::Full => break,
+                        Put::Trouble(why) => {
+                            trouble = Some(why);
+                            break;
+                        }
                     }
                 }
                 taken += 1;
@@ -107,26 +111,31 @@ fn finish(burst: &mut Burst, taken: usize) {
     }
 }
 
-/// Copies a packet into the chains from `at` on.
+/// Copies a packet that is one piece into the chain at `at`, if that lies together and has room.
 #[inline(always)]
-fn send_one(work: &mut Work, at: usize, packet: &Mbuf, desk: &mut Desk) -> Put {
+fn send_plain(work: &mut Work, at: usize, packet: &Mbuf) -> bool {
+    let Some(parcel) = work.parcels.list().get(at) else { return false };
+    let (len, header) = (packet.len(), work.header);
+    let all = (header + len) as u32;
+    let Some(span) = parcel.only().filter(|span| span.len >= all) else { return false };
+    if !is_simple(packet) || packet.segment_count() != 1 {
+        return false;
+    }
+    put_plain_header(&work.view, span, header, plain_flags(work, packet));
+    put(&work.view, span.skip(header as u32), packet.data());
+    work.parcels.list_mut()[at].written = all;
+    true
+}
+
+/// Copies any packet into the chains from `at` on.
+#[cold]
+#[inline(never)]
+fn send_other(work: &mut Work, at: usize, packet: &Mbuf, desk: &mut Desk) -> Put {
     if !is_simple(packet) {
         return send_asking(work, at, packet, desk);
     }
-    let flags = plain_flags(work, packet);
-    let (len, header) = (packet.len(), work.header);
-    if packet.segment_count() == 1
-        && let Some(parcel) = work.parcels.list().get(at)
-        && let [span] = work.parcels.spans(parcel)
-        && span.len as usize >= header + len
-    {
-        let span = *span;
-        put_plain_header(&work.view, span, header, flags);
-        put(&work.view, span.skip(header as u32), packet.data());
-        work.parcels.list_mut()[at].written = (header + len) as u32;
-        return Put::In(1);
-    }
-    spread(work, at, VnetHdr { flags, ..VnetHdr::default() }, len, packet.segments())
+    let vnet = VnetHdr { flags: plain_flags(work, packet), ..VnetHdr::default() };
+    spread(work, at, vnet, packet.len(), packet.segments())
 }
 
 /// The flags in the header of a frame that is whole.
@@ -197,7 +206,6 @@ fn reserve(work: &mut Work, at: usize, total: usize) -> Result<usize, Put> {
 }
 
 /// A packet that asks for something: as the guest takes it, or made good here.
-#[cold]
 fn send_asking(work: &mut Work, at: usize, packet: &Mbuf, desk: &mut Desk) -> Put {
     let Ok(head) = Head::of(packet) else { return Put::Never };
     let vnet = VnetHdr::read(head.bytes());

@@ -45,13 +45,28 @@ pub(crate) struct Parcel {
     pub(crate) id: u16,
     /// Ring slots that it takes: split 1, packed as many as descriptors.
     pub(crate) slots: u16,
+    /// Pieces that it lies in; they are behind `start`, unless there is one.
+    count: u16,
+    start: u32,
     /// Bytes of it, as far as they are looked at.
     pub(crate) len: u32,
     /// Bytes that we wrote.
     pub(crate) written: u32,
     first: Span,
-    start: u32,
-    count: u32,
+}
+
+impl Parcel {
+    /// A chain of one descriptor that lies together, and is not empty.
+    #[inline(always)]
+    fn single(id: u16, slots: u16, first: Span) -> Self {
+        Parcel { id, slots, count: 1, start: 0, len: first.len, written: 0, first }
+    }
+
+    /// Where it is, if it lies together.
+    #[inline(always)]
+    pub(crate) fn only(&self) -> Option<Span> {
+        (self.count == 1).then_some(self.first)
+    }
 }
 
 /// The chains of a burst. Room is made once, and grows only for unusual chains.
@@ -85,6 +100,12 @@ impl Parcels {
         self.list.len() + self.walked >= MOST_LOOKS
     }
 
+    /// How many chains of one descriptor a burst may have yet.
+    #[inline(always)]
+    pub(crate) fn left(&self) -> usize {
+        MOST_LOOKS.saturating_sub(self.list.len() + self.walked)
+    }
+
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.list.len()
@@ -110,11 +131,31 @@ impl Parcels {
         }
     }
 
-    /// Adds a chain of one descriptor that lies together.
+    /// Adds a chain of one descriptor that lies together, and is not empty.
     #[inline(always)]
     pub(crate) fn push_single(&mut self, id: u16, slots: u16, first: Span) {
-        let count = u32::from(first.len > 0);
-        self.list.push(Parcel { id, slots, len: first.len, written: 0, first, start: 0, count });
+        self.list.push(Parcel::single(id, slots, first));
+    }
+
+    /// Adds up to `most` chains of one descriptor each, as long as there are any; says how many.
+    #[inline(always)]
+    pub(crate) fn push_run(
+        &mut self,
+        most: usize,
+        mut next: impl FnMut() -> Option<(u16, Span)>,
+    ) -> usize {
+        // Room first: what is pushed then never moves the others.
+        self.list.reserve(most);
+        let mut n = 0;
+        for place in self.list.spare_capacity_mut().iter_mut().take(most) {
+            let Some((id, span)) = next() else { break };
+            place.write(Parcel::single(id, 1, span));
+            n += 1;
+        }
+        let len = self.list.len() + n;
+        // SAFETY: `n` more have been written behind those that there were.
+        unsafe { self.list.set_len(len) };
+        n
     }
 }
 
@@ -239,9 +280,10 @@ impl<'a> Walk<'a> {
     pub(crate) fn done(self, id: u16, slots: u16) {
         let spans = &self.parcels.spans[self.start..];
         let first = spans.first().copied().unwrap_or(Span::NONE);
-        let (start, count) = (self.start as u32, spans.len() as u32);
+        // `buffer` lets no more than `MOST_PIECES` be.
+        let (start, count) = (self.start as u32, spans.len() as u16);
         let len = self.bytes as u32;
-        self.parcels.list.push(Parcel { id, slots, len, written: 0, first, start, count });
+        self.parcels.list.push(Parcel { id, slots, count, start, len, written: 0, first });
     }
 }
 

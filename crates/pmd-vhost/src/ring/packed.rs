@@ -7,7 +7,9 @@ use crate::inflight::Kept;
 use crate::memory::{Access, View};
 use linecard_eal::barrier;
 use linecard_virtqueue::DescFlags;
-use linecard_virtqueue::packed::{EventFlags, Position, is_available, is_used, used};
+use linecard_virtqueue::packed::{
+    EventFlags, Position, WRAP_FLAGS, available, is_available, is_used, used,
+};
 
 /// Descriptors in a cache line.
 const LINE: u16 = 4;
@@ -15,6 +17,9 @@ const LINE: u16 = 4;
 const REST: usize = 8;
 /// Where its flags are.
 const FLAGS: usize = 14;
+
+/// Flags that say what a descriptor is.
+const MEANT: u16 = DescFlags::NEXT.union(DescFlags::WRITE).union(DescFlags::INDIRECT).bits();
 
 /// So many descriptors ahead of the one that is read, the next are asked for.
 const AHEAD: u16 = 16;
@@ -75,22 +80,55 @@ impl Packed {
         if parcels.len() == 0 {
             self.taken = 0;
         }
-        for _ in 0..want {
+        let most = parcels.len() + want;
+        while parcels.len() < most && self.taken < self.size && !parcels.are_enough() {
             let at = self.next.ahead(self.taken, self.size);
-            if self.taken == self.size || parcels.are_enough() {
-                break;
+            let n = self.take_plain(view, parcels, access, at, most - parcels.len());
+            self.taken += n;
+            if n > 0 {
+                continue;
             }
             // The flags first: with them the driver gives the rest away.
             let flags = self.ring.load_acquire(16 * usize::from(at.at) + FLAGS);
             if !is_available(flags, at.wrap) {
                 break;
             }
-            if at.at.is_multiple_of(LINE) {
-                prefetch(self.ring.at(16 * usize::from(self.slot_ahead(at.at, AHEAD))));
-            }
             self.take(view, parcels, access, at, flags)?;
         }
         Ok(())
+    }
+
+    /// Takes chains of one descriptor each that lie where the last one did, up to `most` and to the ring's
+    /// end, and stops before the first that is not so plain, or not there; says how many.
+    #[inline(always)]
+    fn take_plain(
+        &self,
+        view: &View,
+        parcels: &mut Parcels,
+        access: Access,
+        from: Position,
+        most: usize,
+    ) -> u16 {
+        let run = usize::from((self.size - from.at).min(self.size - self.taken));
+        let run = run.min(most).min(parcels.left());
+        let expected = available(from.wrap) | plain(access);
+        let (ring, touch, window, mut slot) = (self.ring, self.touch, view.window(), from.at);
+        let taken = parcels.push_run(run, || {
+            let at = 16 * usize::from(slot);
+            // With its flags the driver gives the rest of a descriptor away.
+            let rest = ring.whole_acquire(at + REST);
+            if (rest >> 48) as u16 & (WRAP_FLAGS | MEANT) != expected {
+                return None;
+            }
+            if slot.is_multiple_of(LINE) {
+                prefetch(ring.at(16 * usize::from(self.slot_ahead(slot, AHEAD))));
+            }
+            let span = window.span(ring.load_whole(at), rest as u32)?;
+            touch.soon(span, access);
+            slot += 1;
+            Some(((rest >> 32) as u16, span))
+        });
+        taken as u16
     }
 
     /// The slot `n` behind one, if the ring is so long.
@@ -119,10 +157,7 @@ impl Packed {
         flags: u16,
     ) -> Result<(), Trouble> {
         let (first, id) = self.read(at.at, Some(flags));
-        let plain = if access == Access::Write { DescFlags::WRITE.bits() } else { 0 };
-        const MEANT: u16 =
-            DescFlags::NEXT.union(DescFlags::WRITE).union(DescFlags::INDIRECT).bits();
-        if flags & MEANT == plain && first.len > 0 {
+        if flags & MEANT == plain(access) && first.len > 0 {
             let span = view.span(first.address, first.len, access)?;
             if span.len == first.len {
                 self.touch.soon(span, access);
@@ -269,6 +304,12 @@ impl Packed {
         self.device.store(2, flags.bits());
         barrier::dma_full();
     }
+}
+
+/// The flags of a descriptor that stands alone.
+#[inline(always)]
+fn plain(access: Access) -> u16 {
+    if access == Access::Write { DescFlags::WRITE.bits() } else { 0 }
 }
 
 /// What a chain that is given back says at a position.

@@ -148,7 +148,8 @@ fn split_ring(
 /// What of a buffer will be touched.
 fn touch(features: Features) -> Touch {
     let speaks = features.intersects(SPEAKING);
-    Touch { unread: if speaks { 0 } else { features.header_len() as u32 } }
+    let unread = if speaks { 0 } else { features.header_len() as u32 };
+    Touch { unread, alone: features.contains(Features::RING_PACKED) }
 }
 
 /// A table is aligned to 16; rings, which have an odd number of words, to 4 (§2.7: 2 and 4).

@@ -84,6 +84,20 @@ impl Words {
         unsafe { AtomicU64::from_ptr(self.base.add(at).cast()) }
     }
 
+    /// Four words, the last of which gives something away: what the other side wrote before is seen.
+    #[inline(always)]
+    pub(crate) fn whole_acquire(&self, at: usize) -> u64 {
+        // Acquire pairs with the release, or write barrier, of the driver before it writes the last.
+        u64::from_le(self.whole(at).load(Ordering::Acquire))
+    }
+
+    /// Four words; nothing follows from their value but itself.
+    #[inline(always)]
+    pub(crate) fn load_whole(&self, at: usize) -> u64 {
+        // Relaxed: callers that conclude something have read another word with `whole_acquire` before.
+        u64::from_le(self.whole(at).load(Ordering::Relaxed))
+    }
+
     /// Writes four words from which nothing follows.
     #[inline(always)]
     pub(crate) fn store_whole(&self, at: usize, value: u64) {
@@ -117,14 +131,24 @@ impl Words {
 pub(crate) struct Touch {
     /// Bytes at the start of a buffer that the driver wrote, which nobody will look at.
     pub(crate) unread: u32,
+    /// Whether what is read is taken from the driver's core: it pays on packed rings, and not on split ones,
+    /// with DPDK's driver at the other end.
+    pub(crate) alone: bool,
 }
 
 impl Touch {
     /// Brings the first lines of a buffer here, for what will be done with them.
+    ///
+    /// Those that are only read may be taken from the driver's core, too: the buffer comes round again to be
+    /// written, and a line that both cores share then has to be asked for once more, which no
+    /// prefetch does (on a Zen 4, `prefetchw` leaves a shared line shared).
     #[inline(always)]
     pub(crate) fn soon(self, span: Span, access: Access) {
         match access {
-            Access::Read => prefetch(span.at.wrapping_add(self.unread as usize)),
+            Access::Read => {
+                let line = span.at.wrapping_add(self.unread as usize);
+                if self.alone { prefetch_write(line) } else { prefetch(line) }
+            }
             Access::Write => {
                 // A header that may be there already, and what comes behind it.
                 prefetch(span.at);
