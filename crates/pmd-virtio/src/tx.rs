@@ -7,7 +7,7 @@ use crate::ring::{Lie, Part, Token, TxRing};
 use crate::tables::Tables;
 use core::cell::Cell;
 use core::marker::PhantomData;
-use linecard_mbuf::driver::{from_address, into_address, into_plain};
+use linecard_mbuf::driver::{free_plain, from_address, into_address, into_plain};
 use linecard_mbuf::{BURST, Burst, L4Checksum, Mbuf, Segmentation, TxRequest};
 use linecard_mempool::Home;
 use linecard_pmd_core::{Path, TxCounters, TxQueue};
@@ -366,16 +366,34 @@ impl<R: TxRing> TxCore<R> {
     fn harvest(&mut self) -> usize {
         let mut all = 0;
         loop {
+            // Asked before they are taken: whether it had others.
+            let plain = self.ring.is_plain();
             let n = self.ring.done(&mut self.tokens);
-            let mut gone = Burst::with_limit(BURST);
-            for token in &self.tokens[..n] {
-                // SAFETY: a packet that the ring owned, given back once. There is room.
-                let _ = gone.push(unsafe { from_address(*token) });
+            match self.setup.homes[..] {
+                [home] if plain => {
+                    let tokens = self.tokens.as_ptr().cast::<Option<Token>>();
+                    // SAFETY: the first `n` are packets that the ring owned, given back once; by `put`,
+                    // which alone pushes, each is one plain buffer of a pool in `homes`, which has
+                    // but this one. `Some` of a pointer is that pointer.
+                    unsafe { free_plain(home, core::slice::from_raw_parts(tokens, n)) };
+                }
+                _ => self.free(n),
             }
             all += n;
             if n < BURST {
                 return all;
             }
+        }
+    }
+
+    /// Returns the first `n` packets of `tokens`, whatever they are.
+    #[cold]
+    #[inline(never)]
+    fn free(&mut self, n: usize) {
+        let mut gone = Burst::with_limit(BURST);
+        for token in &self.tokens[..n] {
+            // SAFETY: a packet that the ring owned, given back once. There is room.
+            let _ = gone.push(unsafe { from_address(*token) });
         }
     }
 }

@@ -55,6 +55,15 @@ impl<T: Cell> Cells<T> {
         unsafe { self.base.add(index).as_ref() }
     }
 
+    /// The cells from `index` on.
+    #[inline(always)]
+    pub(crate) fn from(&self, index: u16) -> &[T] {
+        let index = usize::from(index);
+        assert!(index <= self.len, "an index of ours");
+        // SAFETY: as in `at`, all of them.
+        unsafe { core::slice::from_raw_parts(self.base.add(index).as_ptr(), self.len - index) }
+    }
+
     /// Makes all zero, while nobody else looks.
     pub(crate) fn clear(&self) {
         // SAFETY: within the segment; cells are valid as zeroes.

@@ -68,7 +68,7 @@ impl ControlRing {
                 // The first last: with it the device sees all of them.
                 for (place, (part, flags)) in whole.into_iter().rev() {
                     let flags = flags | available(place.wrap);
-                    memory.show(place.at, part.addr, packed::rest(part.len, 0, flags));
+                    memory.at(place.at).show(part.addr, packed::rest(part.len, 0, flags));
                 }
             }
         }

@@ -22,6 +22,7 @@ mod lie;
 mod packed;
 mod packed_rx;
 mod packed_tx;
+mod shadow;
 mod split;
 mod split_rx;
 mod split_tx;
@@ -141,6 +142,8 @@ pub(crate) trait TxRing: Ring {
     fn size(&self) -> usize;
     /// Shows the device what was put into the ring.
     fn publish(&mut self);
+    /// Whether the device has nothing but packets of [`push`](TxRing::push).
+    fn is_plain(&self) -> bool;
     /// Takes packets that the device is done with; says how many.
     fn done(&mut self, into: &mut [Token]) -> usize;
     /// Takes all packets back: the device has been stopped. Oldest first.

@@ -18,6 +18,37 @@ pub(crate) struct PackedCell {
 // SAFETY: two atomics.
 unsafe impl Cell for PackedCell {}
 
+impl PackedCell {
+    /// Writes a descriptor, its flags with the rest: the device may take it at once.
+    #[inline(always)]
+    pub(super) fn show(&self, addr: u64, rest: u64) {
+        self.point(addr);
+        self.reveal(rest);
+    }
+
+    /// Writes the address of a descriptor that is shown later.
+    #[inline(always)]
+    pub(super) fn point(&self, addr: u64) {
+        // Relaxed: released by `reveal`.
+        self.addr.store(addr, Ordering::Relaxed);
+    }
+
+    /// Shows a descriptor that was pointed before, and all that were written since.
+    #[inline(always)]
+    pub(super) fn reveal(&self, rest: u64) {
+        // Release pairs with the device's acquire of the flags: the buffer and what is before it.
+        self.rest.store(rest, Ordering::Release);
+    }
+
+    /// Number and length, if it is used in a round whose wrap counter is `wrap`.
+    #[inline(always)]
+    pub(super) fn used(&self, wrap: bool) -> Option<(u16, u32)> {
+        // Acquire pairs with the device's release of the flags: number, length and data before them.
+        let word = self.rest.load(Ordering::Acquire);
+        is_used((word >> 48) as u16, wrap).then_some(((word >> 32) as u16, word as u32))
+    }
+}
+
 /// The second word of a descriptor.
 #[inline(always)]
 pub(crate) const fn rest(len: u32, id: u16, flags: u16) -> u64 {
@@ -72,36 +103,22 @@ impl PackedMemory {
         self.size
     }
 
-    /// Writes a descriptor, its flags with the rest: the device may take it at once.
+    /// The descriptor at a slot.
     #[inline(always)]
-    pub(super) fn show(&self, at: u16, addr: u64, rest: u64) {
-        let cell = self.ring.at(at);
-        // Relaxed: released by the next store.
-        cell.addr.store(addr, Ordering::Relaxed);
-        // Release pairs with the device's acquire of the flags: the buffer and what is before it.
-        cell.rest.store(rest, Ordering::Release);
+    pub(super) fn at(&self, at: u16) -> &PackedCell {
+        self.ring.at(at)
     }
 
-    /// Writes the address of a descriptor that is shown later.
+    /// The descriptors from a slot on to the ring's end: a stretch with one wrap counter.
     #[inline(always)]
-    pub(super) fn point(&self, at: u16, addr: u64) {
-        // Relaxed: released by `reveal`.
-        self.ring.at(at).addr.store(addr, Ordering::Relaxed);
-    }
-
-    /// Shows a descriptor that was pointed before, and all that were written since.
-    #[inline(always)]
-    pub(super) fn reveal(&self, at: u16, rest: u64) {
-        // Release pairs with the device's acquire of the flags.
-        self.ring.at(at).rest.store(rest, Ordering::Release);
+    pub(super) fn from(&self, at: u16) -> &[PackedCell] {
+        self.ring.from(at)
     }
 
     /// The descriptor at a position, if it is used: number and length.
     #[inline(always)]
     pub(super) fn used(&self, position: Position) -> Option<(u16, u32)> {
-        // Acquire pairs with the device's release of the flags: number, length and data before them.
-        let word = self.ring.at(position.at).rest.load(Ordering::Acquire);
-        is_used((word >> 48) as u16, position.wrap).then_some(((word >> 32) as u16, word as u32))
+        self.at(position.at).used(position.wrap)
     }
 
     /// Whether the device wants to be told that descriptors before `position` are available.

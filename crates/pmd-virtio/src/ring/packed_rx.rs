@@ -1,7 +1,7 @@
 //! Receiving over a packed ring: a descriptor a buffer.
 
-use super::ids::Ids;
 use super::packed::{PackedMemory, base, rest};
+use super::shadow::Shadow;
 use super::{Empty, Filled, Lie, Order, Ring, RxRing};
 use core::marker::PhantomData;
 use linecard_mempool::Object;
@@ -11,9 +11,8 @@ use linecard_virtqueue::packed::{Position, available};
 /// Buffers to be filled, all of one length.
 pub(crate) struct PackedRx<O> {
     memory: PackedMemory,
-    /// By number: what the device has. In order, the number is the position.
-    shadow: Box<[Option<Object>]>,
-    free: Ids,
+    /// What the device has. In order, the number is the position.
+    shadow: Shadow<Object>,
     /// Where the next buffer is posted.
     next: Position,
     /// Where the device will use the next one.
@@ -31,8 +30,7 @@ impl<O: Order> PackedRx<O> {
     pub(crate) fn new(memory: PackedMemory, len: u32) -> Self {
         let size = memory.size();
         PackedRx {
-            shadow: vec![None; usize::from(size)].into(),
-            free: Ids::all(size),
+            shadow: Shadow::new(size),
             next: Position::START,
             seen: Position::START,
             outstanding: 0,
@@ -83,13 +81,32 @@ impl<O: Order> PackedRx<O> {
         if self.skipping.0 == 0 { self.skipping.1 } else { self.len }
     }
 
+    /// Takes used buffers whose numbers are their positions, up to the ring's end; says how many.
+    #[inline(always)]
+    fn take_run(&mut self, into: &mut [Filled]) -> usize {
+        if O::IN_ORDER && self.skipping.0 > 0 {
+            return 0;
+        }
+        let (from, longest) = (self.seen, self.len.wrapping_add(1));
+        let cells = self.memory.from(from.at).iter().take(usize::from(self.outstanding));
+        let mut n = 0;
+        for ((cell, place), filled) in cells.zip(self.shadow.from(from.at)).zip(into) {
+            let Some((id, len)) = cell.used(from.wrap) else { break };
+            if id != from.at + n {
+                break;
+            }
+            let Some(object) = place.take() else { break };
+            *filled = Filled { object, len: len.min(longest) };
+            n += 1;
+        }
+        self.outstanding -= n;
+        self.seen = from.ahead(n, self.memory.size());
+        usize::from(n)
+    }
+
     #[inline(always)]
     fn take_one(&mut self, id: u16, len: u32) -> Result<Filled, Lie> {
-        let slot = self.shadow.get_mut(usize::from(id)).and_then(Option::take);
-        let object = slot.ok_or(Lie::Id(u32::from(id)))?;
-        if !O::IN_ORDER {
-            self.free.push(id);
-        }
+        let object = self.shadow.take(id, self.seen.at).ok_or(Lie::Id(u32::from(id)))?;
         self.outstanding -= 1;
         self.seen = self.seen.ahead(1, self.memory.size());
         Ok(Filled { object, len: len.min(self.len.wrapping_add(1)) })
@@ -127,7 +144,6 @@ impl<O: Order> Ring for PackedRx<O> {
 
     fn reset(&mut self) {
         self.memory.clear();
-        self.free = Ids::all(self.memory.size());
         (self.next, self.seen) = (Position::START, Position::START);
         (self.outstanding, self.skipping) = (0, (0, 0));
         self.lie = None;
@@ -142,48 +158,57 @@ impl<O: Order> RxRing for PackedRx<O> {
 
     #[inline(always)]
     fn post(&mut self, buffers: &[Empty]) {
-        let size = self.memory.size();
+        let (size, first) = (self.memory.size(), self.next.at);
         // The first is shown last, and with it the others: the device meets them all at once.
-        let mut first = None;
-        for buffer in buffers {
-            let at = self.next;
-            let id = if O::IN_ORDER { at.at } else { self.free.pop() };
-            let word = rest(self.len, id, DescFlags::WRITE.bits() | available(at.wrap));
-            if first.is_none() {
-                self.memory.point(at.at, buffer.addr);
-                first = Some((at.at, word));
-            } else {
-                self.memory.show(at.at, buffer.addr, word);
+        let (mut left, mut held) = (buffers, None);
+        while !left.is_empty() {
+            let from = self.next;
+            let cells = self.memory.from(from.at);
+            let (now, later) = left.split_at(left.len().min(cells.len()));
+            let flags = DescFlags::WRITE.bits() | available(from.wrap);
+            for ((at, buffer), cell) in (from.at..).zip(now).zip(cells) {
+                let id = self.shadow.number(at);
+                self.shadow.keep(id, at, buffer.object);
+                cell.point(buffer.addr);
+                let word = rest(self.len, id, flags);
+                if held.is_none() {
+                    held = Some(word);
+                } else {
+                    cell.reveal(word);
+                }
             }
-            self.shadow[usize::from(id)] = Some(buffer.object);
-            self.next = at.ahead(1, size);
+            self.next = from.ahead(now.len() as u16, size);
+            left = later;
         }
         self.outstanding += buffers.len() as u16;
-        if let Some((at, word)) = first {
-            self.memory.reveal(at, word);
+        if let Some(word) = held {
+            self.memory.at(first).reveal(word);
         }
     }
 
     #[inline(always)]
     fn take(&mut self, into: &mut [Filled]) -> usize {
-        if self.lie.is_some() {
-            return 0;
-        }
-        for (i, place) in into.iter_mut().enumerate() {
+        let mut n = 0;
+        while n < into.len() && self.lie.is_none() {
+            let quick = self.take_run(&mut into[n..]);
+            n += quick;
+            if quick > 0 {
+                continue;
+            }
             let taken = match self.next_used() {
-                None => return i,
+                None => break,
                 Some(Ok((id, len))) => self.take_one(id, len),
                 Some(Err(lie)) => Err(lie),
             };
             match taken {
-                Ok(filled) => *place = filled,
-                Err(lie) => {
-                    self.lie = Some(lie);
-                    return i;
+                Ok(filled) => {
+                    into[n] = filled;
+                    n += 1;
                 }
+                Err(lie) => self.lie = Some(lie),
             }
         }
-        into.len()
+        n
     }
 
     fn waiting(&self, limit: usize) -> usize {
@@ -199,6 +224,6 @@ impl<O: Order> RxRing for PackedRx<O> {
 
     fn recall(&mut self) -> Vec<Object> {
         self.outstanding = 0;
-        self.shadow.iter_mut().filter_map(Option::take).collect()
+        self.shadow.recall().collect()
     }
 }

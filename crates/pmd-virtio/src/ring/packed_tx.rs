@@ -1,7 +1,7 @@
 //! Sending over a packed ring: chains of descriptors.
 
-use super::ids::Ids;
 use super::packed::{PackedMemory, base, rest};
+use super::shadow::Shadow;
 use super::{Lie, Order, Part, Ring, Token, TxRing};
 use core::marker::PhantomData;
 use linecard_virtqueue::DescFlags;
@@ -10,22 +10,24 @@ use linecard_virtqueue::packed::{Position, available};
 /// A chain that the device has.
 #[derive(Clone, Copy)]
 struct Chain {
-    token: Option<Token>,
+    token: Token,
     /// Descriptors of it.
     descs: u16,
+    /// Whether it is one of `push`.
+    plain: bool,
     /// When it was put there: to give packets back in order.
     turn: u32,
 }
 
-/// Packets to be sent. The shadow is by number; in order, that is the position of the first
-/// descriptor.
+/// Packets to be sent. In order, a chain's number is the position of its first descriptor.
 pub(crate) struct PackedTx<O> {
     memory: PackedMemory,
-    shadow: Box<[Chain]>,
-    free: Ids,
+    shadow: Shadow<Chain>,
     next: Position,
     seen: Position,
     room: u16,
+    /// Chains that are not of `push`.
+    odd: u16,
     turn: u32,
     /// The first descriptor since the last `publish`, not shown yet.
     held: Option<(u16, u64)>,
@@ -42,13 +44,12 @@ impl<O: Order> PackedTx<O> {
     /// Over this memory.
     pub(crate) fn new(memory: PackedMemory) -> Self {
         let size = memory.size();
-        let none = Chain { token: None, descs: 0, turn: 0 };
         PackedTx {
-            shadow: vec![none; usize::from(size)].into(),
-            free: Ids::all(size),
+            shadow: Shadow::new(size),
             next: Position::START,
             seen: Position::START,
             room: size,
+            odd: 0,
             turn: 0,
             held: None,
             until: None,
@@ -63,38 +64,60 @@ impl<O: Order> PackedTx<O> {
     fn write(&mut self, part: Part, id: u16, flags: u16) {
         let at = self.next;
         let word = rest(part.len, id, flags | available(at.wrap));
+        let cell = self.memory.at(at.at);
         if self.held.is_none() {
-            self.memory.point(at.at, part.addr);
+            cell.point(part.addr);
             self.held = Some((at.at, word));
         } else {
-            self.memory.show(at.at, part.addr, word);
+            cell.show(part.addr, word);
         }
         self.next = at.ahead(1, self.memory.size());
         self.room -= 1;
     }
 
+    /// Takes the next chain down as the device's, which has `descs` descriptors; says its number.
     #[inline(always)]
-    fn number(&mut self) -> u16 {
-        if O::IN_ORDER { self.next.at } else { self.free.pop() }
-    }
-
-    #[inline(always)]
-    fn keep(&mut self, id: u16, descs: u16, token: Token) {
-        self.shadow[usize::from(id)] = Chain { token: Some(token), descs, turn: self.turn };
+    fn keep(&mut self, descs: u16, plain: bool, token: Token) -> u16 {
+        let at = self.next.at;
+        let id = self.shadow.number(at);
+        self.shadow.keep(id, at, Chain { token, descs, plain, turn: self.turn });
         self.turn = self.turn.wrapping_add(1);
+        self.odd += u16::from(!plain);
+        id
     }
 
     /// The chain `id` is done: it is taken from the shadow, and the device's position moves past it.
     #[inline(always)]
     fn finish(&mut self, id: u16) -> Result<Token, Lie> {
-        let chain = self.shadow.get_mut(usize::from(id)).ok_or(Lie::Id(u32::from(id)))?;
-        let token = chain.token.take().ok_or(Lie::Id(u32::from(id)))?;
+        let chain = self.shadow.take(id, self.seen.at).ok_or(Lie::Id(u32::from(id)))?;
         self.room += chain.descs;
+        self.odd -= u16::from(!chain.plain);
         self.seen = self.seen.ahead(chain.descs, self.memory.size());
-        if !O::IN_ORDER {
-            self.free.push(id);
+        Ok(chain.token)
+    }
+
+    /// Takes chains of `push` that are done and whose numbers are their positions, up to the ring's end; says how
+    /// many. In order, one used descriptor may stand for all before it.
+    #[inline(always)]
+    fn done_run(&mut self, into: &mut [Token]) -> usize {
+        let (from, until) = (self.seen, self.until.filter(|_| O::IN_ORDER));
+        let most = usize::from(self.memory.size() - self.room);
+        let cells = self.memory.from(from.at).iter().take(most);
+        let mut n = 0;
+        for ((cell, place), token) in cells.zip(self.shadow.from(from.at)).zip(into) {
+            let at = from.at + n;
+            // What stands before the last one of those that are done has not been written.
+            let known = until.is_some_and(|until| at < until || until < from.at);
+            if !known && cell.used(from.wrap).is_none_or(|(id, _)| id != at) {
+                break;
+            }
+            let Some(chain) = place.take_if(|chain| chain.plain) else { break };
+            *token = chain.token;
+            n += 1;
         }
-        Ok(token)
+        self.room += n;
+        self.seen = from.ahead(n, self.memory.size());
+        usize::from(n)
     }
 
     /// The next chain that is done, if there is one.
@@ -123,8 +146,7 @@ impl<O: Order> PackedTx<O> {
     /// The device has the chain that it names.
     #[inline(always)]
     fn check(&self, id: u16) -> Result<(), Lie> {
-        let chain = self.shadow.get(usize::from(id));
-        chain.and_then(|chain| chain.token).map(|_| ()).ok_or(Lie::Id(u32::from(id)))
+        self.shadow.get(id).map(|_| ()).ok_or(Lie::Id(u32::from(id)))
     }
 }
 
@@ -159,9 +181,9 @@ impl<O: Order> Ring for PackedTx<O> {
 
     fn reset(&mut self) {
         self.memory.clear();
-        self.free = Ids::all(self.memory.size());
         (self.next, self.seen) = (Position::START, Position::START);
-        (self.room, self.held, self.until) = (self.memory.size(), None, None);
+        (self.room, self.odd) = (self.memory.size(), 0);
+        (self.held, self.until) = (None, None);
         self.lie = None;
     }
 }
@@ -174,23 +196,20 @@ impl<O: Order> TxRing for PackedTx<O> {
 
     #[inline(always)]
     fn push(&mut self, part: Part, token: Token) {
-        let id = self.number();
+        let id = self.keep(1, true, token);
         self.write(part, id, 0);
-        self.keep(id, 1, token);
     }
 
     fn push_chain(&mut self, parts: &[Part], token: Token) {
         let Some((last, front)) = parts.split_last() else { return };
-        let id = self.number();
+        let id = self.keep(parts.len() as u16, false, token);
         front.iter().for_each(|part| self.write(*part, id, DescFlags::NEXT.bits()));
         self.write(*last, id, 0);
-        self.keep(id, parts.len() as u16, token);
     }
 
     fn push_indirect(&mut self, table: Part, token: Token) {
-        let id = self.number();
+        let id = self.keep(1, false, token);
         self.write(table, id, DescFlags::INDIRECT.bits());
-        self.keep(id, 1, token);
     }
 
     fn size(&self) -> usize {
@@ -198,40 +217,46 @@ impl<O: Order> TxRing for PackedTx<O> {
     }
 
     fn next_slot(&self) -> u16 {
-        if O::IN_ORDER { self.next.at } else { self.free.peek() }
+        self.shadow.number(self.next.at)
     }
 
     #[inline(always)]
     fn publish(&mut self) {
         if let Some((at, word)) = self.held.take() {
-            self.memory.reveal(at, word);
+            self.memory.at(at).reveal(word);
         }
     }
 
     #[inline(always)]
     fn done(&mut self, into: &mut [Token]) -> usize {
-        if self.lie.is_some() {
-            return 0;
-        }
-        for (i, place) in into.iter_mut().enumerate() {
+        let mut n = 0;
+        while n < into.len() && self.lie.is_none() {
+            let quick = self.done_run(&mut into[n..]);
+            n += quick;
+            if quick > 0 {
+                continue;
+            }
             match self.take_one() {
-                None => return i,
-                Some(Ok(token)) => *place = token,
-                Some(Err(lie)) => {
-                    self.lie = Some(lie);
-                    return i;
+                None => break,
+                Some(Ok(token)) => {
+                    into[n] = token;
+                    n += 1;
                 }
+                Some(Err(lie)) => self.lie = Some(lie),
             }
         }
-        into.len()
+        n
+    }
+
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.odd == 0
     }
 
     fn recall(&mut self) -> Vec<Token> {
-        let mut all: Vec<Chain> =
-            self.shadow.iter().copied().filter(|c| c.token.is_some()).collect();
+        let mut all: Vec<Chain> = self.shadow.recall().collect();
         let newest = self.turn;
         all.sort_by_key(|chain| core::cmp::Reverse(newest.wrapping_sub(chain.turn)));
-        self.shadow.iter_mut().for_each(|chain| chain.token = None);
-        all.iter().filter_map(|chain| chain.token).collect()
+        all.iter().map(|chain| chain.token).collect()
     }
 }

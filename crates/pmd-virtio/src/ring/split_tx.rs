@@ -12,6 +12,8 @@ struct Chain {
     token: Option<Token>,
     /// Descriptors of it.
     descs: u16,
+    /// Whether it is one of `push`.
+    plain: bool,
     /// When it was offered: to give packets back in order.
     turn: u16,
 }
@@ -29,6 +31,8 @@ pub(crate) struct SplitTx<O> {
     /// In order: descriptors taken, counted freely; and free ones.
     taken: u16,
     room: u16,
+    /// Chains that are not of `push`.
+    odd: u16,
     offered: u16,
     seen: u16,
     known: u16,
@@ -43,13 +47,14 @@ impl<O: Order> SplitTx<O> {
     /// Over this memory.
     pub(crate) fn new(memory: SplitMemory) -> Self {
         let size = memory.size();
-        let none = Chain { token: None, descs: 0, turn: 0 };
+        let none = Chain { token: None, descs: 0, plain: true, turn: 0 };
         SplitTx {
             shadow: vec![none; usize::from(size)].into(),
             links: vec![0; usize::from(size)].into(),
             free: Ids::all(size),
             taken: 0,
             room: size,
+            odd: 0,
             offered: 0,
             seen: 0,
             known: 0,
@@ -74,9 +79,11 @@ impl<O: Order> SplitTx<O> {
 
     /// Puts the chain whose first descriptor is `id` into the available ring.
     #[inline(always)]
-    fn offer(&mut self, id: u16, descs: u16, token: Token) {
+    fn offer(&mut self, id: u16, descs: u16, plain: bool, token: Token) {
         let at = if O::IN_ORDER { self.memory.slot(self.offered) } else { id };
-        self.shadow[usize::from(at)] = Chain { token: Some(token), descs, turn: self.offered };
+        let (token, turn) = (Some(token), self.offered);
+        self.shadow[usize::from(at)] = Chain { token, descs, plain, turn };
+        self.odd += u16::from(!plain);
         self.memory.offer(self.offered, id);
         self.offered = self.offered.wrapping_add(1);
     }
@@ -90,6 +97,7 @@ impl<O: Order> SplitTx<O> {
             let chain = &mut self.shadow[usize::from(slot)];
             let token = chain.token.take().ok_or(Lie::Id(u32::from(slot)))?;
             self.room += chain.descs;
+            self.odd -= u16::from(!chain.plain);
             self.seen = self.seen.wrapping_add(1);
             return Ok(token);
         }
@@ -98,6 +106,7 @@ impl<O: Order> SplitTx<O> {
         let chain = self.shadow.get_mut(index).ok_or(Lie::Id(id))?;
         let token = chain.token.take().ok_or(Lie::Id(id))?;
         let descs = chain.descs;
+        self.odd -= u16::from(!chain.plain);
         self.release(id as u16, descs);
         self.seen = self.seen.wrapping_add(1);
         Ok(token)
@@ -153,7 +162,7 @@ impl<O: Order> Ring for SplitTx<O> {
     fn reset(&mut self) {
         self.memory.clear();
         self.free = Ids::all(self.memory.size());
-        (self.taken, self.room) = (0, self.memory.size());
+        (self.taken, self.room, self.odd) = (0, self.memory.size(), 0);
         (self.offered, self.seen, self.known) = (0, 0, 0);
         self.lie = None;
     }
@@ -169,7 +178,7 @@ impl<O: Order> TxRing for SplitTx<O> {
     fn push(&mut self, part: Part, token: Token) {
         let id = self.number();
         self.memory.describe(id, part.addr, rest(part.len, 0, 0));
-        self.offer(id, 1, token);
+        self.offer(id, 1, true, token);
     }
 
     fn push_chain(&mut self, parts: &[Part], token: Token) {
@@ -183,13 +192,13 @@ impl<O: Order> TxRing for SplitTx<O> {
             id = next;
         }
         self.memory.describe(id, last.addr, rest(last.len, 0, 0));
-        self.offer(first, parts.len() as u16, token);
+        self.offer(first, parts.len() as u16, false, token);
     }
 
     fn push_indirect(&mut self, table: Part, token: Token) {
         let id = self.number();
         self.memory.describe(id, table.addr, rest(table.len, DescFlags::INDIRECT.bits(), 0));
-        self.offer(id, 1, token);
+        self.offer(id, 1, false, token);
     }
 
     fn size(&self) -> usize {
@@ -231,6 +240,11 @@ impl<O: Order> TxRing for SplitTx<O> {
             }
         }
         n
+    }
+
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.odd == 0
     }
 
     fn recall(&mut self) -> Vec<Token> {
