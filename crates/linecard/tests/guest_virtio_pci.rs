@@ -34,7 +34,7 @@ fn pings_and_tcp_pass_over_either_kind_of_ring_and_the_card_goes_back_to_the_ker
     guest::bind(OURS, "vfio-pci").unwrap();
     assert!(listed().contains(&format!("pci:{OURS}")), "{}", listed());
     let far = End::new(&guest::interface_of(THEIRS).unwrap(), "198.51.100.2/24");
-    for keys in ["", ",packed=1"] {
+    for keys in ["", ",packed=1", ",packed=1,event_idx=1"] {
         let mut fwd = Program::new("linecard")
             .args(["fwd", "--port", &format!("pci:{OURS}{keys}"), "--port", "tap:name=lc0"])
             .within(Duration::from_secs(150))

@@ -126,6 +126,19 @@ impl Position {
         let event = if event.wrap == self.wrap { event.at } else { event.at.wrapping_sub(size) };
         crate::split::passes(event, new, old)
     }
+
+    /// Whether it lies behind `now`, in a ring of `size`: by a round at most, since wrap counters do not
+    /// tell more than two rounds apart.
+    pub const fn is_behind(self, now: Position, size: u16) -> bool {
+        let rounds = 2 * size as u32;
+        let ahead = (self.count(size) + rounds - now.count(size)) % rounds;
+        ahead >= size as u32
+    }
+
+    /// As a counter over two rounds.
+    const fn count(self, size: u16) -> u32 {
+        self.at as u32 % size as u32 + if self.wrap { 0 } else { size as u32 }
+    }
 }
 
 /// Where the parts of a packed ring are, from a common start.
@@ -210,6 +223,19 @@ mod tests {
             }
             assert!((1..=2).contains(&passed), "{size}: {passed}");
         }
+    }
+
+    #[test]
+    fn a_position_is_behind_for_a_round_and_ahead_for_another() {
+        for size in [1u16, 5, 64, 32768] {
+            let now = Position { at: size / 3, wrap: false };
+            let mut event = now;
+            for step in 0..2 * u32::from(size) {
+                assert_eq!(event.is_behind(now, size), step >= u32::from(size), "{size} {step}");
+                event = event.ahead(1, size);
+            }
+        }
+        assert!(!Position { at: 0x7FFF, wrap: true }.is_behind(Position::START, 5), "not ours");
     }
 
     #[test]
