@@ -8,6 +8,7 @@ mod captures;
 mod leftovers;
 mod machine;
 mod rules;
+mod wire;
 
 use linecard_testbed::programs::{Program, ProgramError, Running};
 use std::time::Duration;

@@ -12,6 +12,7 @@
 
 mod arrived;
 mod blocks;
+mod direct;
 mod frames;
 mod init;
 mod options;

@@ -2,6 +2,7 @@
 
 use super::arrived::Walk;
 use super::blocks::BlockRing;
+use super::direct::Direct;
 use super::frames::FrameRing;
 use super::options::{AfPacketOptions, Fanout, Qdisc, RxRing};
 use super::rx::{PacketRx, Sink};
@@ -143,30 +144,36 @@ fn block_ring(socket: &PacketSocket, frames: usize) -> io::Result<BlockRing> {
     Ok(BlockRing::new(area, BLOCK, blocks))
 }
 
-/// A transmit socket with its ring, and one without.
+/// A transmit socket with its ring, and those without.
 pub(super) fn sender(
     options: &AfPacketOptions,
     interface: &Interface,
     frames: usize,
     mtu: usize,
-) -> io::Result<(TxRing, (PacketSocket, PacketSocket))> {
-    let socket = sending(options)?;
+) -> io::Result<(TxRing, (PacketSocket, Direct))> {
+    let socket = sending(options.qdisc)?;
     socket.set(libc::PACKET_VERSION, &TPACKET_V2)?;
     let request = slots(slot(mtu), frames);
     socket.set_ring_v2(libc::PACKET_TX_RING, &request)?;
     let area = SharedArea::map(socket.as_fd(), request.len())?;
     socket.bind(interface.index(), 0)?;
-    let direct = sending(options)?;
-    direct.bind(interface.index(), 0)?;
+    let straight = sending(options.qdisc)?;
+    straight.bind(interface.index(), 0)?;
+    let passing = match options.qdisc {
+        Qdisc::Bypass => Some(sending(Qdisc::Pass)?),
+        Qdisc::Pass => None,
+    };
+    passing.iter().try_for_each(|socket| socket.bind(interface.index(), 0))?;
+    let direct = Direct::new(straight, passing);
     let ring = TxRing::new(area, request.frame_size as usize, request.frames as usize);
     Ok((ring, (socket, direct)))
 }
 
-fn sending(options: &AfPacketOptions) -> io::Result<PacketSocket> {
+fn sending(qdisc: Qdisc) -> io::Result<PacketSocket> {
     let socket = PacketSocket::open()?;
     socket.set(libc::PACKET_VNET_HDR, &1i32)?;
     socket.set_buffers(BUFFER);
-    if options.qdisc == Qdisc::Bypass {
+    if qdisc == Qdisc::Bypass {
         socket.set(libc::PACKET_QDISC_BYPASS, &1i32)?;
     }
     Ok(socket)

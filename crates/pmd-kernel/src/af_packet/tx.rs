@@ -6,14 +6,13 @@
 //! a `veth` that gives back what it gets: 0.61 million frames of 64 bytes a second and 0.55 of 1400,
 //! against 0.46 and 0.44 with pages.
 
+use super::direct::Direct;
 use super::slots::TxRing;
-use crate::gather;
 use crate::sys::{Interface, PacketSocket};
 use linecard_mbuf::{Burst, Mbuf};
 use linecard_pmd_core::{Gate, Path, TxCounters, TxQueue};
 use linecard_virtqueue::net::{VNET, VnetHdr};
 use linecard_virtqueue::offload::{Head, is_simple};
-use std::io;
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 
@@ -27,8 +26,8 @@ pub(super) struct PacketTx {
     ring: TxRing,
     /// The socket that the ring belongs to.
     socket: PacketSocket,
-    /// One without a ring, for frames larger than a slot.
-    direct: PacketSocket,
+    /// Those without a ring.
+    direct: Direct,
     interface: Arc<Interface>,
     mtu: usize,
     counters: Arc<TxCounters>,
@@ -37,7 +36,7 @@ pub(super) struct PacketTx {
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     Yes,
     Never,
     NotNow,
@@ -46,7 +45,7 @@ enum Sent {
 impl PacketTx {
     pub(super) fn new(
         ring: TxRing,
-        (socket, direct): (PacketSocket, PacketSocket),
+        (socket, direct): (PacketSocket, Direct),
         interface: Arc<Interface>,
         mtu: usize,
         counters: Arc<TxCounters>,
@@ -79,7 +78,7 @@ impl PacketTx {
         if len < 14 || !head.is_large() && len > self.mtu + OVERHEAD && !self.is_mtu_larger(len) {
             return Sent::Never;
         }
-        if len > self.ring.most() {
+        if head.is_large() || len > self.ring.most() {
             return self.write(packet, &head);
         }
         if !self.has_room() {
@@ -109,10 +108,7 @@ impl PacketTx {
         if !self.ring.settle() {
             return Sent::NotNow;
         }
-        match gather::write(self.direct.file(), packet, head.bytes(), head.replaces()) {
-            Ok(_) => Sent::Yes,
-            Err(error) => judge(&error),
-        }
+        self.direct.write(packet, head)
     }
 
     /// Has the kernel send what is in the ring.
@@ -126,14 +122,6 @@ impl PacketTx {
 
 fn filled(done: Option<()>) -> Sent {
     done.map_or(Sent::Never, |()| Sent::Yes)
-}
-
-/// What a refusal means for the frame.
-fn judge(error: &io::Error) -> Sent {
-    match error.raw_os_error() {
-        Some(libc::EMSGSIZE | libc::EINVAL | libc::EFAULT) => Sent::Never,
-        _ => Sent::NotNow,
-    }
 }
 
 impl TxQueue for PacketTx {
