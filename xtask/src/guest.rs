@@ -9,6 +9,7 @@ mod initramfs;
 mod kernel;
 mod modules;
 mod monitor;
+mod network;
 mod payload;
 mod programs;
 mod qemu;
@@ -74,9 +75,14 @@ const TOOLS: &[(&str, &str)] = &[
     ("dpkg-deb", "dpkg"),
 ];
 
+/// Programs without which there is no network of a guest's own.
+const NETWORK_TOOLS: &[(&str, &str)] =
+    &[("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2")];
+
 /// What this machine lacks for the guest of `declaration`, with the command that mends it.
 pub(crate) fn missing(declaration: &Declaration) -> Vec<String> {
-    let absent = TOOLS.iter().filter(|(tool, _)| !has_tool(tool));
+    let network = if declaration.network.is_empty() { &[][..] } else { NETWORK_TOOLS };
+    let absent = TOOLS.iter().chain(network).filter(|(tool, _)| !has_tool(tool));
     let tools = absent.map(|(tool, package)| format!("{tool} (apt-get install {package})"));
     tools.chain(programs::missing(&declaration.programs)).collect()
 }
@@ -116,7 +122,7 @@ fn shell(shell: &Shell) -> Result<()> {
     for command in &declaration.helpers {
         helpers.start(bench.helper(command, &programs)?)?;
     }
-    let mut launch = qemu::machine(&declaration, &kernel, &bench.root());
+    let mut launch = qemu::machine(&declaration, &kernel, &bench.root(), bench.network());
     bench.options(&declaration.options, &mut launch)?;
     launch.command().args(["-serial", "mon:stdio", "-serial", "null", "-serial", "null"]);
     let mut command = launch.finish()?;

@@ -3,6 +3,7 @@
 use super::declaration::Declaration;
 use super::kernel::Kernel;
 use super::monitor::{self, Monitor};
+use super::network::Network;
 use super::qemu::{self, Channels, Launch};
 use super::results::{Line, Results, Tally, is_disaster, meaning};
 use anyhow::{Context, Result, bail};
@@ -84,6 +85,7 @@ pub(crate) struct Bench {
     near: BTreeMap<String, OwnedFd>,
     /// By name, what the programs beside it inherit.
     far: BTreeMap<String, OwnedFd>,
+    network: Network,
 }
 
 impl Bench {
@@ -91,7 +93,8 @@ impl Bench {
         let run = tempfile::Builder::new().prefix("lc-guest-").tempdir()?;
         std::fs::write(run.path().join("root"), root)
             .context("cannot write the root file system")?;
-        let mut bench = Self { run, near: BTreeMap::new(), far: BTreeMap::new() };
+        let network = Network::of(&declaration.network)?;
+        let mut bench = Self { run, near: BTreeMap::new(), far: BTreeMap::new(), network };
         for name in declaration.helpers.iter().flat_map(|command| qemu::socket_names(command)) {
             let (near, far) = UnixStream::pair().context("cannot make a socket")?;
             bench.near.insert(name.into(), near.into());
@@ -105,12 +108,17 @@ impl Bench {
         self.run.path().join("root")
     }
 
+    /// Where QEMU is started.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// A declared program of the host, ready to start. `programs` are those of the workspace.
     pub(crate) fn helper(&mut self, command: &str, programs: &Programs) -> Result<Launch> {
         let mut words = command.split_whitespace();
         let word = words.next().context("an empty command")?;
         let program = programs.get(word).cloned().unwrap_or_else(|| word.into());
-        let mut launch = Launch::new(&program.to_string_lossy());
+        let mut launch = self.network.launch(&program.to_string_lossy());
         for word in words {
             let word = qemu::expand(word, self.run.path(), &mut self.far, &mut launch)?;
             launch.command().arg(word);
@@ -173,11 +181,11 @@ pub(crate) fn run(order: &Order<'_>, programs: &Programs, print: impl Fn(&str)) 
     // Killed when this returns, as is the guest.
     let mut _peer = Children::default();
     if let Some(peer) = &order.declaration.peer {
-        let mut launch = qemu::peer(order.kernel, &bench.root());
+        let mut launch = qemu::peer(order.kernel, &bench.root(), bench.network());
         bench.options(&peer.options, &mut launch)?;
         _peer.0.push(start(launch, &sender).context("cannot start the peer")?);
     }
-    let mut launch = qemu::machine(order.declaration, order.kernel, &bench.root());
+    let mut launch = qemu::machine(order.declaration, order.kernel, &bench.root(), bench.network());
     bench.options(&order.declaration.options, &mut launch)?;
     let Channels { console, results, requests, monitor } = qemu::channels(&mut launch)?;
     let started = Instant::now();

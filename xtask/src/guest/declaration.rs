@@ -1,4 +1,4 @@
-//! What a test file asks of its guest, in the `//! guest:` and `//! host:` lines of its head.
+//! What a test file asks of its guest, in the `//! guest:` lines of its head and their like.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
@@ -65,6 +65,8 @@ pub(crate) struct Declaration {
     pub(crate) append: Vec<String>,
     /// Options for QEMU, without their dash, and their values.
     pub(crate) options: Vec<(String, String)>,
+    /// Commands that make a network of the guest's own, for a shell.
+    pub(crate) network: Vec<String>,
     /// Commands that run on the host beside the guest.
     pub(crate) helpers: Vec<String>,
     /// A second guest beside it.
@@ -118,6 +120,7 @@ impl Default for Declaration {
             built: Vec::new(),
             append: Vec::new(),
             options: Vec::new(),
+            network: Vec::new(),
             helpers: Vec::new(),
             peer: None,
         }
@@ -156,6 +159,10 @@ impl Declaration {
         let text = text.trim();
         match about {
             "guest" => entries(text, |key, value| self.set(key, value)),
+            "network" => {
+                self.network.push(text.into());
+                Ok(())
+            }
             "host" => self.helper(text),
             "peer" => entries(text, |key, value| self.set_of_peer(key, value)),
             "peer runs" => {
@@ -283,13 +290,14 @@ mod tests {
     fn entries_end_with_a_comma_and_a_blank_and_devices_keep_their_commas() {
         let head = "//! About.\n//! guest: nodes=1, iommu=none, modules=vfio-pci+virtio_net\n\
                     //! guest: device=virtio-net-pci,netdev=n0,addr=6, netdev=hubport,id=n0,hubid=0\n\
-                    //! host: vhost --path {run}/a, b\n";
+                    //! host: vhost --path {run}/a, b\n//! network: ip link set lo up\n";
         let parsed = Declaration::parse(head).unwrap();
         assert_eq!((parsed.nodes, parsed.iommu), (1, Iommu::None));
         assert_eq!(parsed.modules, ["vfio-pci", "virtio_net"]);
         let device = ("device".into(), "virtio-net-pci,netdev=n0,addr=6".into());
         assert_eq!(parsed.options, [device, ("netdev".into(), "hubport,id=n0,hubid=0".into())]);
         assert_eq!(parsed.helpers, ["vhost --path {run}/a, b"]);
+        assert_eq!(parsed.network, ["ip link set lo up"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::declaration::{Clock, Declaration, Iommu};
 use super::kernel::Kernel;
+use super::network::Network;
 use anyhow::{Context, Result, bail};
 use command_fds::{CommandFdExt, FdMapping};
 use std::collections::BTreeMap;
@@ -23,10 +24,11 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// A program that dies with us.
-    pub(crate) fn new(program: &str) -> Self {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", program]).stdin(Stdio::null());
+    /// A program that dies with us. `prefix` are the words that put it into its place.
+    pub(crate) fn new(prefix: &[String], program: &str) -> Self {
+        let mut words = prefix.iter().map(String::as_str).chain(["setpriv"]);
+        let mut command = Command::new(words.next().expect("one at least"));
+        command.args(words).args(["--pdeathsig", "KILL", "--", program]).stdin(Stdio::null());
         Self { command, inherited: Vec::new() }
     }
 
@@ -95,8 +97,13 @@ pub(crate) struct Channels {
 }
 
 /// The machine, without console: memory, CPUs, IOMMU, clock, kernel.
-pub(crate) fn machine(declaration: &Declaration, kernel: &Kernel, root: &Path) -> Launch {
-    let mut launch = Launch::new(PROGRAM);
+pub(crate) fn machine(
+    declaration: &Declaration,
+    kernel: &Kernel,
+    root: &Path,
+    network: &Network,
+) -> Launch {
+    let mut launch = network.launch(PROGRAM);
     launch.args(&["-nodefaults", "-display", "none", "-no-reboot", "-cpu", "max"]);
     launch.args(&["-accel", accelerator(declaration), "-smp", &declaration.cpus.to_string()]);
     memory(declaration, &mut launch);
@@ -112,8 +119,8 @@ pub(crate) fn machine(declaration: &Declaration, kernel: &Kernel, root: &Path) -
 }
 
 /// The guest beside it: its console is what it says. It reboots when it is told to.
-pub(crate) fn peer(kernel: &Kernel, root: &Path) -> Launch {
-    let mut launch = Launch::new(PROGRAM);
+pub(crate) fn peer(kernel: &Kernel, root: &Path, network: &Network) -> Launch {
+    let mut launch = network.launch(PROGRAM);
     launch.args(&["-nodefaults", "-display", "none", "-cpu", "max", "-accel", "tcg", "-smp", "2"]);
     launch.args(&["-m", "256M", "-machine", "q35"]);
     launch.args(&["-object", "memory-backend-memfd,id=m,size=256M,share=on"]);
@@ -186,7 +193,7 @@ mod tests {
     fn placeholders_become_the_folder_and_inherited_numbers() {
         let (one, _other) = UnixStream::pair().unwrap();
         let mut ends = BTreeMap::from([("nic".to_owned(), OwnedFd::from(one))]);
-        let mut launch = Launch::new("true");
+        let mut launch = Launch::new(&[], "true");
         let run = Path::new("/run/g");
         let text = expand("a,fd={socket:nic},path={run}/b", run, &mut ends, &mut launch).unwrap();
         assert_eq!(text, "a,fd=10,path=/run/g/b");
