@@ -354,7 +354,8 @@ fn take_over(
     Ok(link)
 }
 
-/// Queue pairs that the device has (§5.1.2).
+/// Queue pairs that the device has (§5.1.2). `num_queues` says nothing yet: QEMU has more than one pair once
+/// that is agreed on. One that is not there after all is refused when it is started.
 fn pairs(
     registers: &dyn Interface,
     offered: Features,
@@ -368,7 +369,7 @@ fn pairs(
         let why = "a network device has two at least, to receive and to send";
         return Err(Trouble::Queue { index: queues, size: 0, why });
     }
-    Ok(usize::from(says.min(queues / 2)))
+    Ok(usize::from(says))
 }
 
 /// What size a queue may have.
@@ -394,7 +395,7 @@ impl PciLink {
             return Ok(());
         }
         let registers = &self.hardware.interface;
-        // Features decide where it is; all queues are there before that, with their sizes.
+        // Features decide where it is; before that, QEMU has it behind the first pair.
         let index = control_queue(self.most_pairs());
         let size = match registers.size(index) {
             0 => registers.size(control_queue(1)),

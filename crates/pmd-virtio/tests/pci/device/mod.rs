@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     RefusesFeatures,
     /// It keeps its own idea of a queue's size.
     KeepsSizes,
+    /// It has one pair of queues, whatever it says.
+    FewerQueues,
     /// It has no vector for anything.
     NoVectors,
     /// Queues are enabled after a reset.

@@ -101,7 +101,16 @@ impl Inside {
     }
 
     fn reset(&mut self) {
-        let many = self.offer.features.intersects(Features::MQ | Features::RSS);
+        (self.accepted, self.status) = (Features::empty(), Status::empty());
+        (self.config_vector, self.isr, self.pairs) = (0xFFFF, 0, 1);
+        self.make_queues();
+    }
+
+    /// The control queue stands behind all pairs (§5.1.2). As in QEMU, there is one as long as more are not
+    /// agreed on.
+    fn make_queues(&mut self) {
+        let many =
+            self.accepted.intersects(Features::MQ | Features::RSS) && !self.has(Fault::FewerQueues);
         let pairs = if many { usize::from(self.offer.config.max_virtqueue_pairs) } else { 1 };
         let control = usize::from(self.offer.features.contains(Features::CTRL_VQ));
         let [rx, tx, last] = self.offer.sizes;
@@ -116,8 +125,6 @@ impl Inside {
         };
         let data = (0..pairs).flat_map(|_| [rx, tx]);
         self.queues = data.chain((0..control).map(|_| last)).map(queue).collect();
-        (self.accepted, self.status) = (Features::empty(), Status::empty());
-        (self.config_vector, self.isr, self.pairs) = (0xFFFF, 0, 1);
     }
 
     pub(super) fn status(&self) -> u8 {
@@ -137,11 +144,6 @@ impl Inside {
         self.status = new;
         if self.has(Fault::RefusesFeatures) {
             self.status -= Status::FEATURES_OK;
-        }
-        let many = self.accepted.intersects(Features::MQ | Features::RSS);
-        if new.contains(Status::FEATURES_OK) && !many && self.queues.len() > 3 {
-            // One pair, and the control queue behind it (§5.1.2).
-            self.queues.drain(2..self.queues.len() - 1);
         }
         if new.contains(Status::DRIVER_OK) {
             let modern = self.accepted.contains(Features::VERSION_1);
@@ -181,6 +183,7 @@ impl Inside {
             self.complain(format!("{:?} was not offered", accepted - self.offer.features));
         }
         self.accepted = accepted;
+        self.make_queues();
     }
 
     pub(super) fn selected(&mut self) -> Option<&mut Queue> {
@@ -325,7 +328,8 @@ impl Inside {
         if !self.bus_master {
             return;
         }
-        let many = self.accepted.intersects(Features::MQ | Features::RSS);
+        let many =
+            self.accepted.intersects(Features::MQ | Features::RSS) && !self.has(Fault::FewerQueues);
         let pairs = if many { self.offer.config.max_virtqueue_pairs } else { 1 };
         if index == 2 * pairs {
             return self.control();
