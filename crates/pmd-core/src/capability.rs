@@ -22,7 +22,7 @@ bitflags! {
         const VLAN_FILTER = 1 << 4;
         /// Put frames larger than a buffer into several.
         const SCATTER = 1 << 5;
-        /// Merge TCP segments.
+        /// Merge TCP segments; take large TCP frames that nobody has cut yet.
         const LRO = 1 << 6;
         /// Give the RSS hash.
         const RSS_HASH = 1 << 7;
@@ -33,6 +33,8 @@ bitflags! {
         /// Give the mark of flow rules. A packet that a rule of the port's has matched may be without
         /// its RSS hash then.
         const MARK = 1 << 10;
+        /// Take large UDP frames that nobody has cut into datagrams yet.
+        const LARGE_UDP = 1 << 11;
     }
 }
 

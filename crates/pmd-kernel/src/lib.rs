@@ -7,7 +7,7 @@
 //!   of the port's own pool.
 //! * **Frames are as a wire would carry them**, unless you ask for less: checksums that the kernel has
 //!   left out are filled in, large frames are cut, VLAN tags are put back. Asked for
-//!   [`L4_CHECKSUM`] or [`LRO`], packets come as the kernel has them, and say what is left to do; a
+//!   [`L4_CHECKSUM`], [`LRO`] or [`LARGE_UDP`], packets come as the kernel has them, and say what is left to do; a
 //!   port that sends them on does it, or has the kernel do it. (Not AF_XDP: see [`af_xdp`].)
 //! * **Nothing is left behind**, not by `kill -9`: interfaces, promiscuous mode and addresses go with
 //!   the process.
@@ -46,6 +46,7 @@
 //!
 //! [`L4_CHECKSUM`]: linecard_pmd_core::RxOffloads::L4_CHECKSUM
 //! [`LRO`]: linecard_pmd_core::RxOffloads::LRO
+//! [`LARGE_UDP`]: linecard_pmd_core::RxOffloads::LARGE_UDP
 
 pub mod af_packet;
 pub mod af_xdp;
@@ -81,6 +82,7 @@ fn check_buffers(port: &str, config: &PortConfig, mtu: usize) -> Result<(), Erro
 fn unfinished(asked: RxOffloads) -> Unfinished {
     let mut left = Unfinished::empty();
     left.set(Unfinished::CHECKSUM, asked.contains(RxOffloads::L4_CHECKSUM));
-    left.set(Unfinished::LARGE, asked.contains(RxOffloads::LRO));
+    left.set(Unfinished::LARGE_TCP, asked.contains(RxOffloads::LRO));
+    left.set(Unfinished::LARGE_UDP, asked.contains(RxOffloads::LARGE_UDP));
     left
 }

@@ -2,7 +2,7 @@
 
 mod workbench;
 
-use linecard_mbuf::{Burst, ChecksumStatus, MbufPool};
+use linecard_mbuf::{Burst, ChecksumStatus, MbufPool, Segmentation};
 use linecard_net::checksum::{Status, verify_l4};
 use linecard_net::{MacAddr, parse};
 use linecard_pmd_core::conformance::{self, Bed, Wire};
@@ -17,6 +17,7 @@ use linecard_testbed::programs::iperf::{self, Load, Server};
 use linecard_testbed::programs::ping;
 use linecard_testbed::{Need, needs};
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 use workbench::{Joined, PATIENCE, bytes, packet, pool, receive, reflect, start, with_offloads};
 
@@ -226,6 +227,52 @@ fn an_unfinished_checksum_is_completed_unless_it_was_asked_for() {
     assert_eq!((status(&got), got.l4_checksum()), (Status::Bad, ChecksumStatus::Intact));
     let request = got.tx_request().expect("it asks for its checksum");
     assert_eq!((request.l2_len, request.l3_len, request.l4_len), (14, 20, 8));
+}
+
+/// Three datagrams from the far end, in one frame that nobody has cut yet.
+fn large_datagrams(cable: &Cable) {
+    let send = || {
+        let socket = UdpSocket::bind("198.51.100.2:7").expect("a socket");
+        let segment = SEGMENT;
+        let (at, len) = ((&raw const segment).cast(), size_of_val(&segment) as u32);
+        // SAFETY: a number of the length that is said, which outlives the call.
+        let set = unsafe {
+            libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, at, len)
+        };
+        assert_eq!(set, 0, "UDP_SEGMENT, since Linux 4.18");
+        let payload = vec![0x5A; 3 * SEGMENT as usize];
+        socket.send_to(&payload, "198.51.100.1:9").expect("it is sent");
+    };
+    cable.far.inside(send).expect("inside");
+}
+
+/// Bytes of each.
+const SEGMENT: libc::c_int = 600;
+
+#[test]
+#[ignore = "host level: cargo xtask test host"]
+fn large_udp_is_cut_unless_it_was_asked_for_whatever_is_asked_of_tcp() {
+    if !needs(&[Need::Root]) {
+        return;
+    }
+    let (cable, pool) = (Cable::lay(), pool(1023));
+    cable.far.address(cable.other(), "198.51.100.2/24").expect("an address");
+    let neighbour =
+        format!("neigh replace 198.51.100.1 lladdr 02:00:00:00:00:01 dev {}", cable.other());
+    cable.far.ip(&neighbour).run().expect("ip obeys");
+    let is_udp = |p: &linecard_mbuf::Mbuf| parse(p.data()).outer.l4_len() == 8;
+    let both = RxOffloads::L4_CHECKSUM | RxOffloads::SCATTER;
+    for (large, frames, len) in [(RxOffloads::LRO, 3, 600), (RxOffloads::LARGE_UDP, 1, 1800)] {
+        let config = PortConfig::new(&pool).rx_offloads(both | large);
+        let (_port, mut queues) = cable.start(cable.options(), config);
+        large_datagrams(&cable);
+        for _ in 0..frames {
+            let got = receive(&mut *queues.rx[0], is_udp).expect("a datagram");
+            let cut = got.tx_request().map(|request| request.segmentation);
+            let expected = (frames == 1).then_some(Segmentation::Udp(600));
+            assert_eq!((got.len(), cut), (42 + len, expected));
+        }
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Bench {
         let pool = pool.map_err(std::io::Error::other)?;
         let (mut rx_offloads, mut tx_offloads) = (RxOffloads::SCATTER, TxOffloads::MULTI_SEGMENT);
         if kind & 1 != 0 {
-            rx_offloads |= RxOffloads::L4_CHECKSUM | RxOffloads::LRO;
+            rx_offloads |= RxOffloads::L4_CHECKSUM | RxOffloads::LRO | RxOffloads::LARGE_UDP;
             tx_offloads |= TxOffloads::TCP_SEGMENTATION | TxOffloads::UDP_SEGMENTATION;
         }
         let config = PortConfig::new(&pool)

@@ -73,7 +73,10 @@ pub(crate) fn config_features(
         wanted |= Features::GUEST_CSUM;
     }
     if rx.contains(RxOffloads::LRO) {
-        wanted |= Features::GUEST_CSUM | GUEST_TSO | GUEST_USO | Features::GUEST_ECN;
+        wanted |= Features::GUEST_CSUM | GUEST_TSO | Features::GUEST_ECN;
+    }
+    if rx.contains(RxOffloads::LARGE_UDP) {
+        wanted |= Features::GUEST_CSUM | GUEST_USO;
     }
     if rx.contains(RxOffloads::RSS_HASH) {
         wanted |= Features::HASH_REPORT;
@@ -144,8 +147,9 @@ fn rx_offloads(offered: Features, agreed: Features) -> RxOffloads {
     let mut can = RxOffloads::empty();
     can.set(RxOffloads::L4_CHECKSUM, offered.contains(Features::GUEST_CSUM));
     can.set(RxOffloads::SCATTER, agreed.contains(Features::MRG_RXBUF));
-    let large = offered.contains(Features::GUEST_CSUM) && offered.intersects(GUEST_TSO);
-    can.set(RxOffloads::LRO, large && agreed.contains(Features::MRG_RXBUF));
+    let fits = offered.contains(Features::GUEST_CSUM) && agreed.contains(Features::MRG_RXBUF);
+    can.set(RxOffloads::LRO, fits && offered.intersects(GUEST_TSO));
+    can.set(RxOffloads::LARGE_UDP, fits && offered.intersects(GUEST_USO));
     can
 }
 

@@ -168,8 +168,10 @@ impl VirtioPort {
     fn unfinished(&self) -> Unfinished {
         let mut left = Unfinished::empty();
         left.set(Unfinished::CHECKSUM, self.features.contains(Features::GUEST_CSUM));
-        let large = Features::GUEST_TSO4 | Features::GUEST_TSO6;
-        left.set(Unfinished::LARGE, self.features.intersects(large));
+        let tcp = Features::GUEST_TSO4 | Features::GUEST_TSO6;
+        left.set(Unfinished::LARGE_TCP, self.features.intersects(tcp));
+        let udp = Features::GUEST_USO4 | Features::GUEST_USO6;
+        left.set(Unfinished::LARGE_UDP, self.features.intersects(udp));
         left
     }
 

@@ -1,12 +1,14 @@
-//! Frames that DPDK leaves undone, on a wire that takes none: large ones cut, sums right, says tshark. DPDK's testpmd
-//! is on the other side of our virtio ports.
+//! Frames that DPDK or the kernel leaves undone, on a wire that takes none: large ones cut, sums right, say tshark and
+//! the kernel at the far end. DPDK's testpmd is on the other side of our virtio ports.
 
 use crate::capture::{packets, write};
 use crate::{Outcome, PATIENCE, PROGRAM, forwarder, stop};
 use linecard_testbed::netns::{Netns, Veth};
 use linecard_testbed::programs::capture::{Capture, tshark_complaints, tshark_fields};
-use linecard_testbed::programs::{Program, ProgramError, Running};
+use linecard_testbed::programs::{Program, ProgramError, Running, ping};
 use linecard_testbed::{Need, needs};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -170,5 +172,85 @@ fn what_a_virtio_user_of_testpmd_leaves_undone_is_done_on_the_wire() -> Outcome 
             assert_cut_and_summed(&file, ipv6)?;
         }
     }
+    Ok(())
+}
+
+/// Bytes per packet that a testpmd has received on a port. It ends, as it keeps what it prints until then.
+fn average(mut testpmd: Running, port: u8) -> Result<u64, ProgramError> {
+    testpmd.send_line(&format!("show port stats {port}"))?;
+    testpmd.send_line("quit")?;
+    let said = testpmd.wait(PATIENCE)?.stdout;
+    let number = |label: &str| {
+        let (_, after) = said.split_once(label).expect("it counts");
+        after.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).expect("a number")
+    };
+    Ok(number("RX-bytes:") / number("RX-packets:").max(1))
+}
+
+/// Bytes from one namespace to the other by TCP.
+fn transfer(from: &Netns, to: &Netns, address: &str, n: usize) -> Outcome {
+    let listener = to.inside(|| TcpListener::bind((address, 7000)).expect("an address"))?;
+    let all: Vec<u8> = bytes(n).collect();
+    let mut came = Vec::new();
+    std::thread::scope(|scope| {
+        let received = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+            stream.read_to_end(&mut came).expect("all of it");
+        });
+        let connect = || TcpStream::connect((address, 7000)).expect("a listener");
+        let mut stream = from.inside(connect)?;
+        stream.write_all(&all).expect("all of it");
+        stream.shutdown(Shutdown::Write).expect("an end");
+        received.join().expect("it received");
+        Ok::<_, ProgramError>(())
+    })?;
+    assert!(came == all, "{} of {n} bytes came, or others", came.len());
+    Ok(())
+}
+
+/// A TAP, our virtio-user, testpmd between two `net_vhost`, our virtio-user, an AF_PACKET port, a wire.
+#[test]
+#[ignore = "host level: cargo xtask test host"]
+fn what_the_kernel_leaves_undone_passes_testpmd_uncut_and_is_done_on_the_wire() -> Outcome {
+    if !can() {
+        return Ok(());
+    }
+    const BYTES: usize = 3_000_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let devices = [0, 1].map(|i| {
+        let socket = at(&format!("socket{i}"));
+        format!("net_vhost{i},iface={socket},queues=1,tso=1,legacy-ol-flags=1")
+    });
+    let eal = "--no-huge --no-shconf -m 512";
+    let mut testpmd = testpmd(eal, [&devices[0], &devices[1]], "--total-num-mbufs=16384")?;
+    testpmd.send_line("set fwd io")?;
+    testpmd.send_line("start")?;
+    testpmd.wait_for("testpmd> start", PATIENCE)?;
+    let (near, wire) = (Netns::new("near")?, Wire::lay()?);
+    let tap = format!("lcw{:x}", std::process::id());
+    let port = |i| format!("--port virtio-user:path={}", at(&format!("socket{i}")));
+    let running = wire.forwarder(&format!("--port tap:name={tap} {} {}", port(0), port(1)))?;
+    wire.home.ip(&format!("link set {tap} netns {}", near.name())).run()?;
+    near.address(&tap, "198.51.100.1/24")?;
+    wire.far.address(wire.cable.first(), "198.51.100.2/24")?;
+    let start = Instant::now();
+    while ping(&near, "198.51.100.2", 1)?.received == 0 {
+        assert!(start.elapsed() < PATIENCE, "no answer");
+    }
+    let file = folder.path().join("wire.pcap");
+    let capture = wire.capture("tcp and dst 198.51.100.2", &file)?;
+    transfer(&near, &wire.far, "198.51.100.2", BYTES)?;
+    let captured = capture.stop()?;
+    transfer(&wire.far, &near, "198.51.100.1", BYTES)?;
+    let average = average(testpmd, 0)?;
+    assert!(average > 3000, "{average} bytes a frame in testpmd: somebody has cut them");
+    assert!(captured.packets as usize > BYTES / 1460, "{captured:?}");
+    let rows = tshark_fields(&file, "tcp", &["tcp.len", "tcp.checksum.status"])?;
+    for row in &rows {
+        assert!(row[0].parse::<usize>().expect("a length") <= 1460 && row[1] == "1", "{row:?}");
+    }
+    stop(running)?;
     Ok(())
 }

@@ -53,6 +53,7 @@ fn capabilities(queues: usize) -> Capabilities {
             | RxOffloads::VLAN_STRIP
             | RxOffloads::SCATTER
             | RxOffloads::LRO
+            | RxOffloads::LARGE_UDP
             | RxOffloads::TIMESTAMP,
         tx_offloads: TxOffloads::IP_CHECKSUM
             | TxOffloads::TCP_CHECKSUM

@@ -5,7 +5,7 @@ use crate::sys::PacketSocket;
 use crate::unfinished;
 use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_pmd_core::{Gate, Path, RxCounters, RxOffloads, RxQueue, WakeUp};
-use linecard_virtqueue::net::{VNET, VnetHdr};
+use linecard_virtqueue::net::{GSO_UDP_L4, VNET, VnetHdr};
 use linecard_virtqueue::offload::{Segments, TAG, settle};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -117,7 +117,11 @@ impl Sink {
     }
 
     fn must_cut(&self, vnet: VnetHdr) -> bool {
-        vnet.is_large() && !self.asked.contains(RxOffloads::LRO)
+        let uncut = match vnet.gso_type {
+            GSO_UDP_L4 => RxOffloads::LARGE_UDP,
+            _ => RxOffloads::LRO,
+        };
+        vnet.is_large() && !self.asked.contains(uncut)
     }
 
     /// A frame that becomes one packet.

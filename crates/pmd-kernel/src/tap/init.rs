@@ -18,8 +18,8 @@ const MAX_MTU: usize = 65_521;
 /// What the kernel may leave undone when large TCP frames are wanted.
 pub(super) const LARGE_TCP: libc::c_uint =
     libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
-/// And large UDP ones, since Linux 6.2.
-pub(super) const LARGE_UDP: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+/// And for large UDP ones, since Linux 6.2.
+pub(super) const LARGE_UDP: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
 pub(super) fn open(mut options: TapOptions) -> Result<TapPort, Error> {
     check(&options)?;
@@ -163,18 +163,19 @@ fn capabilities(queues: usize, large_udp: libc::c_uint) -> Capabilities {
         | TxOffloads::TCP_CHECKSUM
         | TxOffloads::UDP_CHECKSUM
         | TxOffloads::TCP_SEGMENTATION
-        | TxOffloads::UDP_SEGMENTATION
         | TxOffloads::VLAN_INSERT
         | TxOffloads::MULTI_SEGMENT;
-    if large_udp == 0 {
-        tx_offloads -= TxOffloads::UDP_SEGMENTATION;
+    let mut rx_offloads = RxOffloads::L4_CHECKSUM | RxOffloads::SCATTER | RxOffloads::LRO;
+    if large_udp != 0 {
+        tx_offloads |= TxOffloads::UDP_SEGMENTATION;
+        rx_offloads |= RxOffloads::LARGE_UDP;
     }
     Capabilities {
         rx_queues: queues,
         tx_queues: queues,
         rx_descriptors: Descriptors::up_to(65_536, 1024),
         mtu: 68..=MAX_MTU,
-        rx_offloads: RxOffloads::L4_CHECKSUM | RxOffloads::SCATTER | RxOffloads::LRO,
+        rx_offloads,
         tx_offloads,
         rx_wake_up: true,
         events: true,

@@ -120,7 +120,7 @@ impl TapPort {
     fn ready(&mut self, config: &PortConfig) -> Result<(), Error> {
         self.join(config.rx_queue_count().max(1))?;
         let first = self.slots[0].file();
-        let offload = self.unfinished(config.rx_offloads_asked());
+        let offload = unfinished(config.rx_offloads_asked());
         first.set_offload(offload).map_err(self.told("setting offloads"))?;
         self.set_queue_length(config.rx_descriptor_count(&self.info.capabilities))?;
         self.slots.iter().for_each(Slot::drain);
@@ -133,19 +133,6 @@ impl TapPort {
         match self.interface.set_queue_length(frames) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             result => result.map_err(self.told("setting the length of its queues")),
-        }
-    }
-
-    /// What the kernel may leave undone.
-    fn unfinished(&self, asked: RxOffloads) -> libc::c_uint {
-        use linecard_pmd_core::TxOffloads;
-        let can = self.info.capabilities.tx_offloads;
-        let udp = can.contains(TxOffloads::UDP_SEGMENTATION);
-        match () {
-            () if asked.contains(RxOffloads::LRO) && udp => init::LARGE_TCP | init::LARGE_UDP,
-            () if asked.contains(RxOffloads::LRO) => init::LARGE_TCP,
-            () if asked.contains(RxOffloads::L4_CHECKSUM) => libc::TUN_F_CSUM,
-            () => 0,
         }
     }
 
@@ -166,6 +153,17 @@ impl TapPort {
         }
         queues
     }
+}
+
+/// What the kernel may leave undone.
+fn unfinished(asked: RxOffloads) -> libc::c_uint {
+    let each = [
+        (RxOffloads::L4_CHECKSUM, libc::TUN_F_CSUM),
+        (RxOffloads::LRO, init::LARGE_TCP),
+        (RxOffloads::LARGE_UDP, init::LARGE_UDP),
+    ];
+    let wanted = each.iter().filter(|(offload, _)| asked.contains(*offload));
+    wanted.fold(0, |all, (_, flags)| all | flags)
 }
 
 impl Driver for TapPort {

@@ -190,7 +190,7 @@ impl RxQueue for TapRx {
 fn buffers(room: usize, asked: RxOffloads, mtu: usize) -> usize {
     let frame = match () {
         () if !asked.contains(RxOffloads::SCATTER) => 1,
-        () if asked.contains(RxOffloads::LRO) => LARGE,
+        () if asked.intersects(RxOffloads::LRO | RxOffloads::LARGE_UDP) => LARGE,
         () => mtu + OVERHEAD,
     };
     // One byte more, so that no frame of this size fills them.

@@ -87,7 +87,10 @@ pub(super) fn capabilities(options: &VhostOptions) -> Capabilities {
         rx_descriptors: Descriptors::up_to(32_768, 256),
         tx_descriptors: Descriptors::up_to(32_768, 256),
         mtu: 68..=65_535,
-        rx_offloads: RxOffloads::L4_CHECKSUM | RxOffloads::SCATTER | RxOffloads::LRO,
+        rx_offloads: RxOffloads::L4_CHECKSUM
+            | RxOffloads::SCATTER
+            | RxOffloads::LRO
+            | RxOffloads::LARGE_UDP,
         tx_offloads: TxOffloads::IP_CHECKSUM
             | TxOffloads::TCP_CHECKSUM
             | TxOffloads::UDP_CHECKSUM
@@ -109,9 +112,11 @@ pub(super) fn offer(options: &VhostOptions, config: &PortConfig) -> Offer {
     let mut features = ALWAYS;
     features.set(Features::MQ, pairs > 1);
     features.set(Features::ACCESS_PLATFORM, options.iommu == Iommu::Offered);
-    features.set(Features::CSUM, rx.intersects(RxOffloads::L4_CHECKSUM | RxOffloads::LRO));
-    let large = Features::HOST_TSO4 | Features::HOST_TSO6 | Features::HOST_ECN | Features::HOST_USO;
+    let undone = RxOffloads::L4_CHECKSUM | RxOffloads::LRO | RxOffloads::LARGE_UDP;
+    features.set(Features::CSUM, rx.intersects(undone));
+    let large = Features::HOST_TSO4 | Features::HOST_TSO6 | Features::HOST_ECN;
     features.set(large, rx.contains(RxOffloads::LRO));
+    features.set(Features::HOST_USO, rx.contains(RxOffloads::LARGE_UDP));
     let tcp = TxOffloads::TCP_SEGMENTATION;
     let udp = TxOffloads::UDP_SEGMENTATION;
     let sums = TxOffloads::TCP_CHECKSUM | TxOffloads::UDP_CHECKSUM;

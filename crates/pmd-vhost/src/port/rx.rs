@@ -54,7 +54,8 @@ impl VhostRx {
         let asked = config.rx_offloads_asked();
         let mut unfinished = Unfinished::empty();
         unfinished.set(Unfinished::CHECKSUM, asked.contains(RxOffloads::L4_CHECKSUM));
-        unfinished.set(Unfinished::LARGE, asked.contains(RxOffloads::LRO));
+        unfinished.set(Unfinished::LARGE_TCP, asked.contains(RxOffloads::LRO));
+        unfinished.set(Unfinished::LARGE_UDP, asked.contains(RxOffloads::LARGE_UDP));
         let scatter = asked.contains(RxOffloads::SCATTER);
         let how = How { port: config.number(), unfinished, scatter };
         VhostRx { driven, pool: config.pool(queue).clone(), how, counters, gate, bell }

@@ -41,8 +41,9 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 impl Pair {
     pub(crate) fn new(manner: Manner) -> Self {
-        let all = (RxOffloads::L4_CHECKSUM | RxOffloads::LRO, TxOffloads::TCP_SEGMENTATION);
-        Pair::asking(manner, all.0, all.1 | TxOffloads::UDP_SEGMENTATION)
+        let rx = RxOffloads::L4_CHECKSUM | RxOffloads::LRO | RxOffloads::LARGE_UDP;
+        let tx = TxOffloads::TCP_SEGMENTATION | TxOffloads::UDP_SEGMENTATION;
+        Pair::asking(manner, rx, tx)
     }
 
     pub(crate) fn asking(manner: Manner, rx: RxOffloads, tx: TxOffloads) -> Self {

@@ -26,8 +26,10 @@ bitflags! {
     pub struct Unfinished: u8 {
         /// TCP and UDP checksums: the packet says what is known, and asks for the rest.
         const CHECKSUM = 1 << 0;
-        /// Segmentation: large frames are welcome.
-        const LARGE = 1 << 1;
+        /// Segmentation: large TCP frames are welcome.
+        const LARGE_TCP = 1 << 1;
+        /// And large UDP ones.
+        const LARGE_UDP = 1 << 2;
     }
 }
 

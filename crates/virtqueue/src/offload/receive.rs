@@ -27,7 +27,11 @@ pub fn settle(packet: &mut Mbuf, vnet: VnetHdr, asked: Unfinished) -> Result<(),
 
 fn settle_unfinished(packet: &mut Mbuf, vnet: VnetHdr, asked: Unfinished) -> Result<(), Unsound> {
     if vnet.is_large() {
-        return if asked.contains(Unfinished::LARGE) { large(packet, vnet) } else { Err(Unsound) };
+        let is_asked = asked.contains(match vnet.gso_type & !vnet::GSO_ECN {
+            vnet::GSO_UDP_L4 => Unfinished::LARGE_UDP,
+            _ => Unfinished::LARGE_TCP,
+        });
+        return if is_asked { large(packet, vnet) } else { Err(Unsound) };
     }
     let told = asked.contains(Unfinished::CHECKSUM);
     if vnet.flags & vnet::NEEDS_CSUM != 0 {

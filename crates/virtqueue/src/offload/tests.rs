@@ -115,8 +115,13 @@ fn a_large_frame_passes_as_it_came_between_two_ports_that_were_asked_for_it() {
         };
         let vnet = VnetHdr { gso_type, gso_size: 1000, ..vnet };
         let mut packet = packet(&pool, &frame);
-        assert_eq!(settle(&mut packet, vnet, Unfinished::CHECKSUM), Err(Unsound));
-        settle(&mut packet, vnet, Unfinished::LARGE).expect("sound");
+        let (asked, other) = match proto {
+            protocol::TCP => (Unfinished::LARGE_TCP, Unfinished::LARGE_UDP),
+            _ => (Unfinished::LARGE_UDP, Unfinished::LARGE_TCP),
+        };
+        let not_asked = Unfinished::CHECKSUM | other;
+        assert_eq!(settle(&mut packet, vnet, not_asked), Err(Unsound));
+        settle(&mut packet, vnet, asked).expect("sound");
         let head = Head::of(&packet).expect("it can be sent");
         let said = VnetHdr::read(head.bytes());
         let ecn = if proto == protocol::TCP { vnet::GSO_ECN } else { 0 };

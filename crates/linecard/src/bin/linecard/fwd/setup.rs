@@ -98,14 +98,14 @@ fn passed(options: &Options, ports: &[Port<Opened>]) -> (RxOffloads, TxOffloads)
         let can = ports.iter().map(|port| &port.info().capabilities);
         can.into_iter().all(|can| can.rx_offloads.contains(rx) && can.tx_offloads.contains(tx))
     };
-    // A port that cannot send large UDP receives none either.
-    let some_udp = ports.iter().any(|port| port.info().capabilities.tx_offloads.contains(udp));
-    let cut = if some_udp { cut | udp } else { cut };
-    let (checksum, large) = (RxOffloads::L4_CHECKSUM, RxOffloads::L4_CHECKSUM | RxOffloads::LRO);
+    let (sum, large) = (RxOffloads::L4_CHECKSUM, RxOffloads::L4_CHECKSUM | RxOffloads::LRO);
+    let every_large = large | RxOffloads::LARGE_UDP;
     match options.offloads {
-        Offloads::Pass if every(large | RxOffloads::SCATTER, sums | cut) => (large, sums | cut),
-        Offloads::Pass if every(checksum, sums) => (checksum, sums),
-        _ => (RxOffloads::empty(), TxOffloads::empty()),
+        Offloads::Pass if !every(sum, sums) => (RxOffloads::empty(), TxOffloads::empty()),
+        Offloads::Pass if !every(large | RxOffloads::SCATTER, sums | cut) => (sum, sums),
+        Offloads::Pass if !every(every_large, cut | udp) => (large, sums | cut),
+        Offloads::Pass => (every_large, sums | cut | udp),
+        Offloads::None => (RxOffloads::empty(), TxOffloads::empty()),
     }
 }
 
