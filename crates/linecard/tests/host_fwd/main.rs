@@ -7,6 +7,7 @@ mod capture;
 mod captures;
 mod leftovers;
 mod machine;
+mod queues;
 mod rules;
 mod wire;
 

@@ -1,5 +1,6 @@
 //! One lcore's loop: its streams, run to completion.
 
+use super::detour::Detour;
 use super::modes::Context;
 use super::rules::Filter;
 use linecard::eal::clock::Clock;
@@ -15,6 +16,8 @@ pub(crate) struct Stream {
     /// What rules do with packets first, if there are some.
     pub(crate) filter: Option<Filter>,
     pub(crate) context: Context,
+    /// The way of packets to and from other queues of the same port, if it has several.
+    pub(crate) detour: Option<Detour>,
     /// Packets under way: what could not be sent waits here, and less is received meanwhile.
     pub(crate) burst: Burst,
     /// Which port sends, to count what is left over at the end.
@@ -31,7 +34,10 @@ impl Stream {
             filter.apply(&mut self.burst, waiting);
         }
         self.context.apply(&mut self.burst, waiting);
-        let sent = if self.burst.is_empty() { 0 } else { self.tx.send(&mut self.burst) };
+        let mut sent = if self.burst.is_empty() { 0 } else { self.tx.send(&mut self.burst) };
+        if let Some(detour) = &mut self.detour {
+            sent += detour.step(&mut self.burst, &mut *self.tx);
+        }
         if n == 0 && sent == 0 {
             self.tx.reclaim();
         }
@@ -40,7 +46,12 @@ impl Stream {
 
     /// Whether there is nothing more to come and nothing under way.
     fn is_finished(&self) -> bool {
-        self.burst.is_empty() && self.rx.is_finished()
+        self.waiting() == 0 && self.rx.is_finished()
+    }
+
+    /// Packets under way.
+    fn waiting(&self) -> usize {
+        self.burst.len() + self.detour.as_ref().map_or(0, Detour::waiting)
     }
 }
 
@@ -103,6 +114,6 @@ pub(crate) fn run(
             break;
         }
     }
-    let unsent = streams.iter().map(|s| (s.tx_port, s.burst.len() as u64)).collect();
+    let unsent = streams.iter().map(|s| (s.tx_port, s.waiting() as u64)).collect();
     Left { unsent, error }
 }

@@ -1,6 +1,7 @@
 //! `linecard fwd`: ports in, packets through, ports out.
 
 mod bench;
+mod detour;
 mod lcore;
 mod modes;
 mod report;
@@ -9,6 +10,7 @@ mod setup;
 
 use crate::port::{OpenError, Spec, open_all};
 use clap::{Parser, ValueEnum};
+use detour::Used;
 use lcore::{Left, Progress};
 use linecard::eal::clock::Clock;
 use linecard::eal::lcore::{
@@ -140,9 +142,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, OpenError> {
         true => bench::ports()?,
         false => (open_all(&options.ports)?, None),
     };
-    let Running { ports, work, pool, rules } = setup::start(&options, drivers, &map)?;
+    let Running { ports, work, pool, rules, used } = setup::start(&options, drivers, &map)?;
     let far = far_ends.map(|ends| bench::FarEnds::start(ends, &topology, &map)).transpose()?;
-    let session = Session { options: &options, topology: &topology, map: &map, pool, rules };
+    let session = Session { options: &options, topology: &topology, map: &map, pool, rules, used };
     let outcome = session.forward(ports, work, &interrupted);
     if let Some(far) = far {
         far.stop()?;
@@ -165,6 +167,8 @@ struct Session<'a> {
     map: &'a LcoreMap,
     pool: MbufPool,
     rules: Option<Rules>,
+    /// By port, to be told of queues that come into use.
+    used: Vec<Arc<Used>>,
 }
 
 /// What a run leaves behind.
@@ -260,7 +264,7 @@ impl Session<'_> {
             }
             let left = end.map_or(Duration::MAX, |end| end.saturating_sub(start.elapsed()));
             std::thread::sleep(left.min(Duration::from_millis(20)));
-            if let Some(gone) = events(ports, quiet) {
+            if let Some(gone) = self.events(ports, quiet) {
                 return Some(gone);
             }
             if !quiet && last.elapsed() >= period {
@@ -268,6 +272,23 @@ impl Session<'_> {
                     workers.usage().map(|(id, u)| (id, u.busy(), u.share())).collect();
                 rates.print(last.elapsed().as_secs_f64(), &busy, terminal);
                 last = Instant::now();
+            }
+        }
+        None
+    }
+
+    /// Tells what has happened to ports, to whom it concerns; why it is over, if one of them is gone.
+    fn events(&self, ports: &mut [Port<Started>], quiet: bool) -> Option<String> {
+        for (port, used) in ports.iter_mut().zip(&self.used) {
+            // A port that cannot tell will be asked again.
+            while let Ok(Some(event)) = port.next_event() {
+                if event == Event::Gone {
+                    return Some(PortError::Gone { port: port.name().into() }.to_string());
+                }
+                used.hear(&event);
+                if !quiet {
+                    crate::tell!("{}: {event}", port.name());
+                }
             }
         }
         None
@@ -315,22 +336,6 @@ impl Session<'_> {
         let well = errors.is_empty() && leaked == 0;
         Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
-
-/// Tells what has happened to ports; why it is over, if one of them is gone.
-fn events(ports: &mut [Port<Started>], quiet: bool) -> Option<String> {
-    for port in ports {
-        // A port that cannot tell will be asked again.
-        while let Ok(Some(event)) = port.next_event() {
-            if event == Event::Gone {
-                return Some(PortError::Gone { port: port.name().into() }.to_string());
-            }
-            if !quiet {
-                crate::tell!("{}: {event}", port.name());
-            }
-        }
-    }
-    None
 }
 
 /// What the workers left behind, and what went wrong.

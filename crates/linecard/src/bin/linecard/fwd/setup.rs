@@ -1,6 +1,7 @@
 //! From drivers to running ports and the streams between them. If anything fails, what was started
 //! is stopped and closed again as it is dropped.
 
+use super::detour::{self, Detour, Used};
 use super::lcore::Stream;
 use super::modes::{Context, Mode};
 use super::rules::{self, Rules};
@@ -14,6 +15,7 @@ use linecard::pmd::{
     Configured, Driver, Error, Opened, Port, PortConfig, PortInfo, Queues, RssConfig, RxOffloads,
     Started, TxOffloads,
 };
+use std::sync::Arc;
 
 /// An lcore and its streams.
 pub(crate) struct Work {
@@ -27,6 +29,8 @@ pub(crate) struct Running {
     pub(crate) work: Vec<Work>,
     pub(crate) pool: MbufPool,
     pub(crate) rules: Option<Rules>,
+    /// By port.
+    pub(crate) used: Vec<Arc<Used>>,
 }
 
 /// Configures and starts all ports, and deals their streams out to lcores.
@@ -53,8 +57,10 @@ pub(crate) fn start(
     }
     let install = |texts| Rules::install(texts, &mut started, options.rxq);
     let rules = texts.map(install).transpose()?;
-    let work = deal(options, &started, queues, &pool, map, rules.as_ref());
-    Ok(Running { ports: started, work, pool, rules })
+    let detours: Result<Vec<_>, _> = started.iter().map(|_| detour::between(options.rxq)).collect();
+    let (used, detours) = detours?.into_iter().unzip();
+    let work = deal(options, &started, queues, detours, &pool, map, rules.as_ref());
+    Ok(Running { ports: started, work, pool, rules, used })
 }
 
 fn check_queues(options: &Options) -> Result<(), OpenError> {
@@ -198,6 +204,7 @@ fn deal(
     options: &Options,
     ports: &[Port<Started>],
     queues: Vec<Queues>,
+    detours: Vec<Vec<Detour>>,
     pool: &MbufPool,
     map: &LcoreMap,
     rules: Option<&Rules>,
@@ -206,6 +213,7 @@ fn deal(
         map.lcores().iter().cloned().map(|lcore| Work { lcore, streams: vec![] }).collect();
     let (rx, mut tx): (Vec<_>, Vec<_>) =
         queues.into_iter().map(|q| (q.rx, q.tx.into_iter().map(Some).collect::<Vec<_>>())).unzip();
+    let mut detours: Vec<_> = detours.into_iter().map(Vec::into_iter).collect();
     let mut next = 0;
     for (port, receivers) in rx.into_iter().enumerate() {
         let partner = partner(port, ports.len(), options.mode);
@@ -216,8 +224,10 @@ fn deal(
             let context = Context::new(options.mode, mac, pool.clone(), usize::from(options.frame));
             let filter = rules.and_then(|rules| rules.filter(port));
             let burst = Burst::with_limit(usize::from(options.burst));
+            let detour = detours[partner].next();
+            let stream = Stream { rx, tx, filter, context, detour, burst, tx_port: partner };
             let at = next % work.len();
-            work[at].streams.push(Stream { rx, tx, filter, context, burst, tx_port: partner });
+            work[at].streams.push(stream);
             next += 1;
         }
     }
