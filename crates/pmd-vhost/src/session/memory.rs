@@ -76,6 +76,10 @@ impl Session {
             return Err(Wrong::refused("a translation, and no IOMMU was agreed on"));
         }
         let mut sound = true;
+        if said.kind == IOTLB_UPDATE {
+            let is_it = |(iova, _): &(u64, u8)| iova.wrapping_sub(said.iova) < said.size;
+            self.plans.iter_mut().for_each(|plan| plan.asked = plan.asked.filter(|a| !is_it(a)));
+        }
         self.each(|work| {
             work.forget_missing();
             work.set_view(|view| match (&mut view.translations, said.kind) {

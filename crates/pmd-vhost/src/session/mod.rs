@@ -181,7 +181,21 @@ impl Session {
             work.stop();
         });
         self.plans.iter_mut().for_each(|plan| plan.started = false);
+        self.forget_translations();
         self.tell();
+    }
+
+    /// Once no ring runs, nobody tells any more what the guest takes back: QEMU 7.2 stops to listen to
+    /// the IOMMU then.
+    fn forget_translations(&mut self) {
+        if self.plans.iter().any(|plan| plan.started) {
+            return;
+        }
+        self.plans.iter_mut().for_each(|plan| plan.asked = None);
+        let has_iommu = self.features.contains(Features::ACCESS_PLATFORM);
+        self.each(|work| {
+            work.set_view(|view| view.translations = has_iommu.then(Translations::default));
+        });
     }
 
     /// Changes each virtqueue, one after the other.

@@ -25,6 +25,9 @@ pub(super) struct Plan {
     pub(super) told: bool,
     /// Whether its fault has been told. It may have come before anybody was told that the ring was on.
     broken: bool,
+    /// The translation that was asked for, and for what, until it comes. Asked for twice, the second time
+    /// may be looked at once the guest has taken it back, which is a fault to its IOMMU.
+    pub(super) asked: Option<(u64, u8)>,
 }
 
 impl Session {
@@ -89,6 +92,7 @@ impl Session {
         let i = self.index(index)?;
         let base = self.device.vrings[i].alone().stop();
         self.plans[i].started = false;
+        self.forget_translations();
         self.tell();
         Ok(Reply::State(VringState { index, num: base.number() }))
     }
@@ -113,7 +117,7 @@ impl Session {
             let why = format!("ring {i} of {size} descriptors: a split ring has a power of two");
             return Err(Wrong::refused(why));
         }
-        (plan.started, plan.broken) = (true, false);
+        (plan.started, plan.broken, plan.asked) = (true, false, None);
         let kept = self.inflight.as_ref().and_then(|area| Kept::of(area, i, size));
         let mut work = self.device.vrings[i].alone();
         work.start(Setup { size, address }, kept);
@@ -195,7 +199,11 @@ impl Session {
                     let _ = error.signal();
                 }
             }
-            Trouble::Miss(iova, permission) => self.ask_for(iova, permission),
+            Trouble::Miss(iova, permission) => {
+                if self.plans[i].asked.replace((iova, permission)) != Some((iova, permission)) {
+                    self.ask_for(iova, permission);
+                }
+            }
         }
     }
 

@@ -331,6 +331,14 @@ fn behind_an_iommu_every_address_is_asked_for_once() {
             translate(&backend, &pair.guest);
             (pair.queues.rx[0].receive(&mut burst) == 1).then_some(())
         });
+        // And once no ring runs, nobody says any more what is taken back.
+        let bases = [0, 1].map(|ring| pair.guest.stop_ring(ring).expect("a base"));
+        for ring in [0, 1] {
+            pair.guest.set_up_ring(ring, bases[ring]).expect("told");
+        }
+        let asked = until("a question", || backend.receive(Duration::ZERO).expect("a channel"));
+        let miss: Iotlb = asked.read().expect("a translation");
+        assert_eq!((miss.kind, miss.iova >= IOVA), (IOTLB_MISS, true));
         drop(burst);
         pair.end();
     }
