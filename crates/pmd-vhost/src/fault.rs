@@ -1,6 +1,7 @@
 //! What a guest, or whoever speaks for it, may write into a ring and we do not take.
 
-/// Why a queue is out of use. It stays so until its ring is set up anew.
+/// Why a queue is out of use. It stays so until its ring is set up anew, or, if the ring itself was not in
+/// the memory that was shared, until there is other memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {

@@ -46,6 +46,8 @@ pub(crate) struct Work {
     enabled: bool,
     listening: bool,
     broken: Option<Fault>,
+    /// It is broken for want of memory that its parts are in: there may be other memory yet.
+    lost: bool,
     missing: Option<(u64, u8)>,
     /// Where its place is kept, if it is.
     kept: Option<Kept>,
@@ -72,6 +74,7 @@ impl Work {
             enabled: false,
             listening: false,
             broken: None,
+            lost: false,
             missing: None,
             kept: None,
             rarp: None,
@@ -115,7 +118,7 @@ impl Work {
         self.kept = kept;
         let logged = setup.address.flags & VRING_LOG != 0;
         self.used_log = logged.then_some(setup.address.log);
-        (self.setup, self.broken) = (Some(setup), None);
+        (self.setup, self.broken, self.lost) = (Some(setup), None, false);
     }
 
     /// Ends work; says how far it went.
@@ -124,7 +127,7 @@ impl Work {
             kept.end();
         }
         self.stop_in_place();
-        (self.setup, self.missing, self.broken) = (None, None, None);
+        (self.setup, self.missing, self.broken, self.lost) = (None, None, None, false);
         self.base
     }
 
@@ -135,11 +138,14 @@ impl Work {
         self.settle();
     }
 
-    /// Changes how addresses become ours. The ring must be found again.
+    /// Changes how addresses become ours. The ring must be found again, also one that was not found.
     pub(crate) fn set_view(&mut self, change: impl FnOnce(&mut View)) {
         self.stop_in_place();
         change(&mut self.view);
         self.view.forget();
+        if std::mem::take(&mut self.lost) {
+            self.broken = None;
+        }
     }
 
     /// Lets packets pass once the ring is found, or not.
@@ -152,7 +158,11 @@ impl Work {
     /// changed anything.
     pub(crate) fn find(&mut self) -> Result<bool, Trouble> {
         let (Some(setup), None) = (&self.setup, &self.ring) else { return Ok(false) };
-        let mut ring = Ring::find(setup, self.base, &self.view, self.features)?;
+        let found = Ring::find(setup, self.base, &self.view, self.features);
+        if let Err(Trouble::Fault(_)) = found {
+            self.lost |= self.broken.is_none();
+        }
+        let mut ring = found?;
         if let Some(kept) = &self.kept {
             ring.recover(kept.clone());
         }

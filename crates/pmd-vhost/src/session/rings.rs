@@ -157,8 +157,12 @@ impl Session {
             let mut work = self.device.vrings[i].alone();
             let found = work.find();
             match found {
-                Ok(true) if i % 2 == 1 => self.device.bells[i / 2].ring(),
-                Ok(_) => {}
+                Ok(found) => {
+                    self.plans[i].broken &= work.broken().is_some();
+                    if found && i % 2 == 1 {
+                        self.device.bells[i / 2].ring();
+                    }
+                }
                 Err(trouble) => {
                     let new = work.note(trouble);
                     drop(work);

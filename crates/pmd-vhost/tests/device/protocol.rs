@@ -208,6 +208,16 @@ fn memory_comes_and_goes_region_by_region_while_packets_pass() {
     // Without the memory of its rings the port is silent, and goes on when it is back.
     let all = SingleRegion { padding: 0, region: region(&pair.guest.memory) };
     assert!(pair.guest.front.tell_and_wait(Request::RemMemReg, &all, &[]).expect("an answer"));
+    assert!(pair.guest.send(0, &[5; 64]));
+    assert_eq!(pair.queues.rx[0].receive(&mut linecard_mbuf::Burst::new()), 0);
+    let fds = [pair.guest.memory.fd.as_fd()];
+    assert!(pair.guest.front.tell_and_wait(Request::AddMemReg, &all, &fds).expect("an answer"));
+    assert_eq!(pair.receive(0).len(), 1, "what was sent meanwhile");
+    passes(&mut pair);
+    // The link went with the memory, and came with it.
+    pair.event(Event::Link(Link::UP));
+    pair.event(Event::Link(Link::DOWN));
+    pair.event(Event::Link(Link::UP));
     pair.end();
 }
 
