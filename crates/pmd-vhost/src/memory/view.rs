@@ -194,6 +194,22 @@ impl View {
         }
     }
 
+    /// The same of a ring's part, `len` bytes long, which may lie in several regions.
+    #[inline(always)]
+    pub(crate) fn wrote_part(&self, at: *mut u8, len: usize) {
+        if let Some(log) = &self.log {
+            self.note_part(log, at, len);
+        }
+    }
+
+    #[cold]
+    fn note_part(&self, log: &DirtyLog, at: *mut u8, len: usize) {
+        for from in (0..len).step_by(4096) {
+            let span = Span { at: at.wrapping_add(from), len: (len - from).min(4096) as u32 };
+            self.note(log, span);
+        }
+    }
+
     #[cold]
     fn note(&self, log: &DirtyLog, span: Span) {
         if let Some(guest) = self.table.guest_of(span.at) {

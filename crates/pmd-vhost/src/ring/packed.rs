@@ -204,15 +204,15 @@ impl Packed {
     /// Gives chains back, with what was written into them: all are seen at once, as the first is
     /// given away last.
     #[inline]
-    pub(crate) fn commit(&mut self, view: &View, log: Option<u64>, parcels: &[Parcel]) {
+    pub(crate) fn commit(&mut self, view: &View, logged: bool, parcels: &[Parcel]) {
         if self.kept.is_some() {
             parcels.chunks(1).for_each(|one| self.commit_at_once(one));
         } else {
             self.commit_at_once(parcels);
         }
         self.taken = 0;
-        if let (Some(start), Some(dirty)) = (log, &view.log) {
-            dirty.mark(start, 16 * u64::from(self.size));
+        if logged {
+            view.wrote_part(self.ring.at(0), 16 * usize::from(self.size));
         }
     }
 
@@ -271,14 +271,14 @@ impl Packed {
     /// Gives chains back of which nothing is to be said but that they are used: one descriptor stands
     /// for all of them (§2.8.7, `IN_ORDER`).
     #[inline]
-    pub(crate) fn commit_in_order(&mut self, view: &View, log: Option<u64>, parcels: &[Parcel]) {
+    pub(crate) fn commit_in_order(&mut self, view: &View, logged: bool, parcels: &[Parcel]) {
         let Some(last) = parcels.last() else { return };
         let slots = parcels.iter().map(|parcel| u32::from(parcel.slots)).sum::<u32>() as u16;
         let first = whole(0, last.id, used(self.next.wrap));
         self.give(first, self.next.ahead(slots, self.size), slots);
         self.taken = 0;
-        if let (Some(start), Some(dirty)) = (log, &view.log) {
-            dirty.mark(start, 16 * u64::from(self.size));
+        if logged {
+            view.wrote_part(self.ring.at(0), 16 * usize::from(self.size));
         }
     }
 

@@ -121,7 +121,7 @@ impl Split {
 
     /// Gives chains back, with what was written into them.
     #[inline]
-    pub(crate) fn commit(&mut self, view: &View, log: Option<u64>, parcels: &[Parcel]) {
+    pub(crate) fn commit(&mut self, view: &View, logged: bool, parcels: &[Parcel]) {
         let from = self.next_used;
         for (i, parcel) in parcels.iter().enumerate() {
             let at = RING + 8 * self.mask(from.wrapping_add(i as u16));
@@ -132,9 +132,9 @@ impl Split {
         self.next_avail = self.next_avail.wrapping_add(n);
         self.next_used = from.wrapping_add(n);
         self.used.store_release(IDX, self.next_used);
-        if let (Some(start), Some(dirty)) = (log, &view.log) {
+        if logged {
             // The whole used ring is a page or two, as a rule.
-            dirty.mark(start, (RING + 8 * usize::from(self.size)) as u64);
+            view.wrote_part(self.used.at(0), RING + 8 * usize::from(self.size));
         }
     }
 

@@ -39,8 +39,10 @@ pub(crate) struct Work {
     pub(crate) parcels: Parcels,
     pub(crate) call: Option<EventFd>,
     pub(crate) counters: Arc<Counters>,
-    /// Where the used ring is logged.
-    used_log: Option<u64>,
+    /// Whether what is written to the ring itself is logged: where it lies. The address that a front-end
+    /// gives for it is the guest's IOMMU's behind one, and, QEMU's, that of the device's event area in a
+    /// packed ring.
+    logged: bool,
     setup: Option<Setup>,
     base: Base,
     enabled: bool,
@@ -68,7 +70,7 @@ impl Work {
             parcels: Parcels::new(),
             call: None,
             counters: Arc::default(),
-            used_log: None,
+            logged: false,
             setup: None,
             base: Base::start(features),
             enabled: false,
@@ -116,8 +118,7 @@ impl Work {
     pub(crate) fn start(&mut self, setup: Setup, kept: Option<Kept>) {
         self.stop_in_place();
         self.kept = kept;
-        let logged = setup.address.flags & VRING_LOG != 0;
-        self.used_log = logged.then_some(setup.address.log);
+        self.logged = setup.address.flags & VRING_LOG != 0;
         (self.setup, self.broken, self.lost) = (Some(setup), None, false);
     }
 
@@ -237,17 +238,17 @@ impl Work {
             return;
         }
         let parcels: &[Parcel] = &self.parcels.list()[..n];
-        let (view, log) = (&self.view, self.used_log);
+        let (view, logged) = (&self.view, self.logged);
         let tell = match &mut self.ring {
             Some(Ring::Split(ring)) => {
-                ring.commit(view, log, parcels);
+                ring.commit(view, logged, parcels);
                 ring.should_tell()
             }
             Some(Ring::Packed(ring)) => {
                 if ring.in_order && self.access == Access::Read {
-                    ring.commit_in_order(view, log, parcels);
+                    ring.commit_in_order(view, logged, parcels);
                 } else {
-                    ring.commit(view, log, parcels);
+                    ring.commit(view, logged, parcels);
                 }
                 ring.should_tell()
             }

@@ -294,29 +294,64 @@ fn translate(backend: &Connection, guest: &Guest) {
 /// Where a guest's IOMMU has its memory.
 const IOVA: u64 = 0x55_0000_0000;
 
+/// A front-end whose guest has an IOMMU, and the channel on which it is asked for translations.
+fn behind_an_iommu(pair: &mut Pair, manner: Manner) -> Connection {
+    let path = pair.path();
+    drop(std::mem::replace(
+        &mut pair.guest,
+        Guest::new(connect(&path, || false).expect("in the backlog"), manner).expect("one"),
+    ));
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    let backend = Connection::new(ours).expect("a channel");
+    let guest = &mut pair.guest;
+    guest.front.agree(manner.features()).expect("agreed");
+    guest.front.share(&guest.memory).expect("shared");
+    guest.front.tell(Request::SetBackendReqFd, &NONE, &[theirs.as_fd()]).expect("told");
+    guest.translate_by(IOVA);
+    for ring in [0, 1] {
+        guest.set_up_ring(ring, 0).expect("told");
+        guest.front.number(Request::SetVringEnable, ring, 1).expect("told");
+    }
+    guest.refill(0);
+    backend
+}
+
+#[test]
+fn behind_an_iommu_a_ring_is_logged_where_it_lies() {
+    for (packed, in_order) in [(false, false), (true, false), (true, true)] {
+        let mut pair = Pair::new(Manner { packed, ..Manner::default() });
+        let more = Features::ACCESS_PLATFORM | Features::LOG_ALL;
+        let manner = Manner { packed, in_order, more, ..Manner::default() };
+        let backend = behind_an_iommu(&mut pair, manner);
+        let pages = (GUEST as usize + pair.guest.memory.len) / 4096;
+        let log = Memory::new(pages.div_ceil(8).next_multiple_of(4096));
+        let area = Log { size: log.len as u64, offset: 0 };
+        pair.guest.front.tell(Request::SetLogBase, &area, &[log.fd.as_fd()]).expect("told");
+        pair.guest.front.answer().expect("an answer");
+        // As QEMU says it: what the guest calls the device's part.
+        let mut address = pair.guest.rings[1].address(1);
+        (address.flags, address.log) = (1, address.used);
+        assert!(pair.guest.front.tell_and_wait(Request::SetVringAddr, &address, &[]).expect("yes"));
+        assert!(pair.guest.send(0, &[1; 64]));
+        let mut burst = linecard_mbuf::Burst::with_limit(1);
+        until("a packet", || {
+            translate(&backend, &pair.guest);
+            (pair.queues.rx[0].receive(&mut burst) == 1).then_some(())
+        });
+        let written = if packed { address.descriptors } else { address.used };
+        let page = (written - IOVA + GUEST) / 4096;
+        assert_eq!(log.read((page / 8) as usize, 1)[0] >> (page % 8) & 1, 1, "packed: {packed}");
+        drop(burst);
+        pair.end();
+    }
+}
+
 #[test]
 fn behind_an_iommu_every_address_is_asked_for_once() {
     for packed in [false, true] {
         let more = Features::ACCESS_PLATFORM;
         let mut pair = Pair::new(Manner { packed, ..Manner::default() });
-        let manner = Manner { packed, more, ..Manner::default() };
-        let path = pair.path();
-        drop(std::mem::replace(
-            &mut pair.guest,
-            Guest::new(connect(&path, || false).expect("in the backlog"), manner).expect("one"),
-        ));
-        let (ours, theirs) = UnixStream::pair().expect("a pair");
-        let backend = Connection::new(ours).expect("a channel");
-        let guest = &mut pair.guest;
-        guest.front.agree(manner.features()).expect("agreed");
-        guest.front.share(&guest.memory).expect("shared");
-        guest.front.tell(Request::SetBackendReqFd, &NONE, &[theirs.as_fd()]).expect("told");
-        guest.translate_by(IOVA);
-        for ring in [0, 1] {
-            guest.set_up_ring(ring, 0).expect("told");
-            guest.front.number(Request::SetVringEnable, ring, 1).expect("told");
-        }
-        guest.refill(0);
+        let backend = behind_an_iommu(&mut pair, Manner { packed, more, ..Manner::default() });
         let mut burst = linecard_mbuf::Burst::with_limit(1);
         for round in 0..20u8 {
             assert!(pair.guest.send(0, &[round; 3000]));
