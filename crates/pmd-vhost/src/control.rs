@@ -6,6 +6,7 @@ use crate::request::Wrong;
 use crate::session::Session;
 use linecard_eal::event::{Epoll, EventFd, Wake};
 use linecard_virtqueue::vhost_user::Connection;
+use linecard_virtqueue::vhost_user::socket::connect;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -110,7 +111,7 @@ impl Host {
     /// Meets a front-end, and stays with it as long as it does; says whether to stop.
     fn meet(&mut self) -> io::Result<bool> {
         let socket = match &self.meeting {
-            Meeting::Connect(path) => UnixStream::connect(path)?,
+            Meeting::Connect(path) => connect(path)?,
             Meeting::Listen(listener) => match self.listen(listener)? {
                 Some(socket) => socket,
                 None => return Ok(true),

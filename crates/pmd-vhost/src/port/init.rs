@@ -5,11 +5,12 @@ use crate::options::{Iommu, Mode, VhostOptions};
 use linecard_net::MacAddr;
 use linecard_pmd_core::{Capabilities, Descriptors, Error, PortConfig, RxOffloads, TxOffloads};
 use linecard_virtqueue::Features;
+use linecard_virtqueue::vhost_user::socket::is_left_over;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,18 +54,16 @@ fn bind(name: &str, path: &Path) -> Result<UnixListener, Error> {
             let path = path.display();
             return Err(refused(format!("{path} is there, and no socket: give another path")));
         }
-        Ok(_) => match UnixStream::connect(path) {
-            Ok(_) => {
-                let path = path.display();
-                let what = "is in use: another process listens there; give another path, or end it";
-                return Err(refused(format!("{path} {what}")));
-            }
-            Err(_) => {
-                let gone = std::fs::remove_file(path);
-                let doing = format!("removing the old socket {}", path.display());
-                gone.map_err(|error| Error::system(name, doing, error))?;
-            }
-        },
+        Ok(_) if !is_left_over(path) => {
+            let path = path.display();
+            let what = "is in use: another process listens there; give another path, or end it";
+            return Err(refused(format!("{path} {what}")));
+        }
+        Ok(_) => {
+            let gone = std::fs::remove_file(path);
+            let doing = format!("removing the old socket {}", path.display());
+            gone.map_err(|error| Error::system(name, doing, error))?;
+        }
         Err(_) => {}
     }
     UnixListener::bind(path).map_err(|error| {

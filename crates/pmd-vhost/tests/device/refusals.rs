@@ -10,7 +10,8 @@ use linecard_virtqueue::Features;
 use linecard_virtqueue::vhost_user::Request;
 use linecard_virtqueue::vhost_user::message::{VRING_NO_FD, VringState};
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -52,6 +53,44 @@ fn a_path_that_is_taken_or_cannot_be_is_a_clear_error() {
         assert!(error.contains("queue pairs") && error.contains("64"), "{error}");
     }
     assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_of_another_kind_is_left_to_its_owner() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let theirs = UnixDatagram::bind(&path).expect("a socket");
+    let error = refusal(&path);
+    assert!(error.contains("in use"), "{error}");
+    let ours = UnixDatagram::unbound().expect("a socket");
+    ours.send_to(b"still there", &path).expect("somebody reads it");
+    drop(theirs);
+}
+
+/// Somebody who listens and takes nobody, with one who waits for it already.
+fn busy(path: &Path) -> (UnixListener, UnixStream) {
+    let listener = UnixListener::bind(path).expect("a socket");
+    // SAFETY: `listen` takes no pointers. One may wait, and nobody else.
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+    (listener, UnixStream::connect(path).expect("one may wait"))
+}
+
+#[test]
+fn a_client_whose_front_end_takes_nobody_ends_when_it_is_told_to() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("s");
+    let _busy = busy(&path);
+    assert!(refusal(&path).contains("in use"), "and it is not waited for");
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let options = VhostOptions::new("vhost0", path).mode(Mode::Client);
+        let pool = MbufPool::builder("p").size(255).cache(0).build().expect("a pool");
+        let port = Port::open(VhostPort::open(options).expect("it opens"));
+        let port = port.configure(PortConfig::new(&pool)).expect("it can");
+        drop(port.start().expect("it starts"));
+        ended.send(()).expect("somebody waits");
+    });
+    end.recv_timeout(PATIENCE).expect("it ends");
 }
 
 #[test]

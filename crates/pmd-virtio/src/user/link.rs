@@ -11,6 +11,7 @@ use linecard_eal::event::EventFd;
 use linecard_pmd_core::{Error, Event, Link};
 use linecard_virtqueue::Features;
 use linecard_virtqueue::net::NetConfig;
+use linecard_virtqueue::vhost_user::socket::{connect, is_left_over};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -106,7 +107,7 @@ impl UserLink {
         };
         let (socket, first) = match options.role {
             Role::Client => {
-                let stream = UnixStream::connect(path)
+                let stream = reach(path, *patience)
                     .map_err(|error| (hint_for(&error, path), error))
                     .map_err(|(hint, error)| failed(error, hint))?;
                 (Socket::Client(path.clone()), stream)
@@ -278,8 +279,25 @@ fn hint_for(error: &io::Error, path: &Path) -> &'static str {
     match (error.kind(), is_socket) {
         (ErrorKind::NotFound, _) => "start the back-end first, or be its server (server=1)",
         (_, Ok(false)) => "it is not a socket",
+        (ErrorKind::TimedOut, _) => "somebody listens there, and takes nobody: is it alive?",
         (ErrorKind::ConnectionRefused, _) => "the back-end that made it is gone: start it again",
         _ => "",
+    }
+}
+
+/// The back-end that listens: one that takes nobody now may do so in a while.
+fn reach(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let until = Instant::now() + patience;
+    loop {
+        match connect(path) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if Instant::now() >= until => {
+                let text = format!("no connection within {patience:?}");
+                return Err(io::Error::new(ErrorKind::TimedOut, text));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            connected => return connected,
+        }
     }
 }
 
@@ -288,9 +306,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
-            let dead =
-                UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
-            if !is_socket || !dead {
+            if !is_socket || !is_left_over(path) {
                 return Err(error);
             }
             std::fs::remove_file(path)?;

@@ -2,8 +2,8 @@
 
 use super::link::{Shared, Socket};
 use linecard_eal::event::{Epoll, EventFd, Wake};
+use linecard_virtqueue::vhost_user::socket::connect;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -97,7 +97,7 @@ fn knock(shared: &Shared) {
         return;
     }
     let socket = match &shared.socket {
-        Socket::Client(path) => UnixStream::connect(path).ok(),
+        Socket::Client(path) => connect(path).ok(),
         Socket::Server(listener, _) => listener.accept().ok().map(|(socket, _)| socket),
     };
     if let Some(socket) = socket {
