@@ -102,6 +102,8 @@ fn descriptors(sizes: Sizes, agreed: Features) -> Descriptors {
         Sizes::UpTo(size) => (if packed { 1 } else { 2 }, usize::from(size.min(most))),
         Sizes::Fixed(size) => (usize::from(size), usize::from(size)),
     };
+    // A device with packed rings may have any number, and we may use a split ring of it all the same.
+    let max = if packed || max == 0 { max } else { 1 << max.ilog2() };
     Descriptors { min, max, step, default: 256.clamp(min.min(max), max) }
 }
 

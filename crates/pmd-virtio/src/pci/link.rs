@@ -406,6 +406,11 @@ impl PciLink {
             return Err(Trouble::Queue { index, size, why });
         }
         let fixed = registers.sizes_are_fixed();
+        if fixed && !size.is_power_of_two() {
+            // Legacy devices have split rings only.
+            let why = "a power of two up to 32768 is wanted";
+            return Err(Trouble::Queue { index, size, why });
+        }
         let split = 1 << size.ilog2();
         self.control_size = if fixed { size } else { CONTROL_SIZE.min(split).max(MOST_PARTS + 1) };
         Ok(())

@@ -47,6 +47,22 @@ fn queues_of_no_size_or_a_crooked_one_are_refused() {
     let error =
         open(large, options().interface(Interface::Legacy).translated()).unwrap_err().to_string();
     assert!(error.contains("not supported"), "{error}");
+    let crooked = Offer { sizes: [256, 256, 5], ..legacy() };
+    let options = options().interface(Interface::Legacy).translated();
+    let error = open(crooked, options).unwrap_err().to_string();
+    assert!(error.contains("queue 2") && error.contains("a power of two"), "{error}");
+}
+
+#[test]
+fn a_split_ring_of_a_device_with_packed_ones_of_any_size_has_a_power_of_two() {
+    let offer = Offer { sizes: [100, 77, 64], ..everything() };
+    let (fake, port) = open(offer, options()).unwrap();
+    assert_eq!(port.info().capabilities.rx_descriptors.max, 64);
+    let pool = pool();
+    let (port, queues) = port.configure(PortConfig::new(&pool)).unwrap().start().unwrap();
+    let mut bench = crate::bed::Bench { fake, pool, port, queues };
+    (0..300).for_each(|_| bench.assert_alive());
+    bench.end();
 }
 
 #[test]
