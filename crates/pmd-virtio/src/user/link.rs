@@ -49,8 +49,18 @@ pub(super) struct Shared {
 pub(super) enum Socket {
     /// Of the back-end.
     Client(PathBuf),
-    /// Ours; its file goes with the port.
-    Server(UnixListener, PathBuf),
+    /// Ours; its file goes with it.
+    Server { listener: UnixListener, _place: Place },
+}
+
+/// The file of a socket that we made, removed when this is dropped.
+pub(super) struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Gone already, perhaps: all the same.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// What changes when back-ends come and go.
@@ -113,11 +123,11 @@ impl UserLink {
                 (Socket::Client(path.clone()), stream)
             }
             Role::Server => {
-                let listener =
+                let (listener, place) =
                     listen(path).map_err(|e| failed(e, "is another program using it?"))?;
                 let first = wait_for(&listener, *patience)
                     .map_err(|e| failed(e, "start the back-end as a client of this socket"))?;
-                (Socket::Server(listener, path.clone()), first)
+                (Socket::Server { listener, _place: place }, first)
             }
         };
         let event = || EventFd::new().map_err(|e| failed(e, ""));
@@ -266,10 +276,6 @@ impl Transport for UserLink {
 impl Drop for UserLink {
     fn drop(&mut self) {
         drop(self.watch.take());
-        if let Socket::Server(_, path) = &self.shared.socket {
-            // Gone already, perhaps: all the same.
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 
@@ -302,7 +308,7 @@ fn reach(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 }
 
 /// Makes the socket; one that is left over from a program that is gone is replaced.
-fn listen(path: &Path) -> io::Result<UnixListener> {
+fn listen(path: &Path) -> io::Result<(UnixListener, Place)> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
@@ -314,8 +320,9 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
         }
         result => result?,
     };
+    let place = Place(path.to_owned());
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok((listener, place))
 }
 
 /// The first back-end that comes.

@@ -98,7 +98,7 @@ fn knock(shared: &Shared) {
     }
     let socket = match &shared.socket {
         Socket::Client(path) => connect(path).ok(),
-        Socket::Server(listener, _) => listener.accept().ok().map(|(socket, _)| socket),
+        Socket::Server { listener, .. } => listener.accept().ok().map(|(socket, _)| socket),
     };
     if let Some(socket) = socket {
         shared.found(socket);

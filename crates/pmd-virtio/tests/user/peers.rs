@@ -35,6 +35,7 @@ fn a_socket_that_is_absent_dead_or_none_is_a_clear_error() {
     // A server takes the place of one that is gone, and waits no longer than it may.
     let error = refusal(UserOptions::new("v", &path).server().patience(SOON));
     assert!(error.contains("no back-end has come"), "{error}");
+    assert!(!path.exists(), "a socket left behind");
 }
 
 #[test]
