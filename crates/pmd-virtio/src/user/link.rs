@@ -239,6 +239,8 @@ impl Transport for UserLink {
     fn stop(&mut self) -> Result<(), Error> {
         let mut state = self.shared.lock();
         let Some(run) = state.run.take() else { return Ok(()) };
+        // A back-end that came back since the port paused them has had them resumed.
+        run.queues.iter().for_each(|queue| queue.pause());
         let Some(session) = &mut state.session else { return Ok(()) };
         if session.stop(&run.plan).is_err() {
             // It does not answer, or is just going: without its socket it stops, by the protocol.
@@ -338,5 +340,75 @@ fn wait_for(listener: &UnixListener, patience: Duration) -> io::Result<UnixStrea
             }
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use linecard_virtqueue::vhost_user::{Connection, MessageFlags, Request};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use zerocopy::IntoBytes;
+
+    /// A queue that only knows whether its thread is let in.
+    #[derive(Default)]
+    struct Queue(AtomicBool);
+
+    impl QueueControl for Queue {
+        fn pause(&self) {
+            self.0.store(false, Ordering::SeqCst);
+        }
+
+        fn hand_over(&self) -> Option<u32> {
+            None
+        }
+
+        fn restart(&self) {}
+
+        fn resume(&self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+
+        fn reset(&self) {}
+
+        fn fault(&self) -> Option<String> {
+            None
+        }
+    }
+
+    /// A back-end that has features, none of which is of the protocol, and answers nothing else; until its
+    /// front-end is gone.
+    fn serve(listener: &UnixListener) {
+        let (socket, _) = listener.accept().expect("a front-end");
+        let connection = Connection::new(socket).expect("a connection");
+        while let Ok(Some(message)) = connection.receive(Duration::from_secs(20)) {
+            if message.header.request == Request::GetFeatures as u32 {
+                let features = Features::VERSION_1.bits();
+                let head = (message.header.request, MessageFlags::REPLY);
+                let patience = Duration::from_secs(20);
+                connection.send(head, &[features.as_bytes()], &[], patience).expect("sent");
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_that_a_back_end_opened_while_its_port_was_being_stopped_is_shut_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve(&listener));
+            let mut link = UserLink::open(&UserOptions::new("v", &path)).expect("a link");
+            let (regions, rings, features) = (Vec::new(), Vec::new(), Features::VERSION_1);
+            let plan = Plan { features, regions, rings, receiving: 0, control: None, mtu: None };
+            let queue = Arc::new(Queue::default());
+            link.start(plan, vec![Arc::clone(&queue) as Arc<dyn QueueControl>]).expect("it runs");
+            // The port pauses its queues and then stops its link; between the two, a back-end comes.
+            queue.pause();
+            queue.resume();
+            link.stop().expect("it stops");
+            assert!(!queue.0.load(Ordering::SeqCst), "the queue's thread could still enter");
+            drop(link);
+        });
     }
 }
