@@ -224,8 +224,23 @@ impl VirtioPort {
 
     /// All queues of a start, each for its user and for the control side.
     fn make(&mut self, parts: &Parts<'_>) -> Result<(Queues, Vec<Arc<dyn QueueControl>>), Error> {
-        let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
         let mut controls = Vec::new();
+        match self.make_each(parts, &mut controls) {
+            Ok(queues) => Ok((queues, controls)),
+            Err(error) => {
+                // Those that were made have buffers, which no device knows of yet.
+                controls.iter().for_each(|queue| queue.reset());
+                Err(error)
+            }
+        }
+    }
+
+    fn make_each(
+        &mut self,
+        parts: &Parts<'_>,
+        controls: &mut Vec<Arc<dyn QueueControl>>,
+    ) -> Result<Queues, Error> {
+        let mut queues = Queues { rx: Vec::new(), tx: Vec::new() };
         for queue in 0..parts.config.rx_queue_count() {
             let (user, control) = self.make_rx(parts, queue)?;
             queues.rx.push(user);
@@ -236,7 +251,7 @@ impl VirtioPort {
             queues.tx.push(user);
             controls.push(control);
         }
-        Ok((queues, controls))
+        Ok(queues)
     }
 
     /// Says all that the port was told to a device that has just been started.

@@ -75,6 +75,8 @@ pub(crate) enum Fault {
     Unstoppable,
     /// Its queues do not come out of their reset.
     QueuesStay,
+    /// The notification register of its second receive queue is beyond their structure.
+    FarBell,
 }
 
 /// A modern device with all that one can have, which is honest.

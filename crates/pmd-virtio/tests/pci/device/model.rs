@@ -261,6 +261,7 @@ impl Inside {
             (0x18, Width::Half) => self.selected().map_or(0, |queue| queue.size.into()),
             (0x1A, Width::Half) => self.selected().map_or(0xFFFF, |queue| queue.vector.into()),
             (0x1C, Width::Half) => self.selected().map_or(0, |queue| queue.enabled.into()),
+            (0x1E, Width::Half) if self.has(Fault::FarBell) && self.queue_select == 2 => 0xFFFF,
             (0x1E, Width::Half) => self.queue_select.into(),
             (0x3A, Width::Half) => self.has(Fault::QueuesStay).into(),
             _ => {
