@@ -54,7 +54,7 @@ impl Device {
     }
 
     fn status(&self, stored: u32) -> u32 {
-        let idle = self.file.has(&CTRL, ctrl::GIO_DISABLE);
+        let idle = self.file.has(&CTRL, ctrl::GIO_DISABLE) && !self.faults.endless_requests;
         let stored = status::GIO_ENABLE.put(stored, u32::from(!idle));
         status::LINK_UP.put(stored, u32::from(self.link.is_up()))
     }

@@ -100,7 +100,7 @@ impl Device {
         self.file.reset();
         self.interrupting.reset();
         self.receiving = Receiving::default();
-        self.transmitting = Transmitting::new();
+        self.transmitting.reset();
         self.director = FlowDirector::default();
         self.module.reset();
         self.nonvolatile.reset();
@@ -228,6 +228,11 @@ impl Device {
     /// What was done to the device and what it did: refused accesses of memory, unknown registers.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// From now on, writes to registers are in the journal as well.
+    pub fn record_writes(&mut self) {
+        self.journal.record_writes();
     }
 
     /// Makes the journal empty, and gives what was in it.

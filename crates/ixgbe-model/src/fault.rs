@@ -58,6 +58,8 @@ pub struct Faults {
     pub presence: Presence,
     /// Queues do not acknowledge that they have been disabled.
     pub stuck_queues: bool,
+    /// Requests as a bus master are under way for ever: STATUS says so until a reset, and after it.
+    pub endless_requests: bool,
     pub(crate) deferred: Vec<Deferred>,
 }
 

@@ -13,9 +13,9 @@ const RESET: &[(Register, u32)] = &[
     (AUTOC2, 0x000A_0000),
     (SECTXSTAT, 0b11),
     (SECRXSTAT, 0b11),
-    (HLREG0, 0x0000_0C03),
+    (HLREG0, 0x0800_0C03),
     (MAXFRS, 1518 << 16),
-    (RDRXCTL, 0x0000_8808),
+    (RDRXCTL, 0x0010_8808),
     (VLNCTRL, 0x8100),
     (EXVET, 0x8100 << 16),
     (DMATXCTL, 0x8100 << 16),
@@ -23,10 +23,22 @@ const RESET: &[(Register, u32)] = &[
     (EEMNGCTL, 0b11 << 18),
     // SDP3 is an output: it switches the laser off.
     (ESDP, 1 << 11),
+    (DCA_CTRL, dca_ctrl::DISABLE.mask()),
+    (RTTDCS, 0x00C0_0000),
+    (RTTPCS, 0x8900_0000),
+    (TXPBTHRESH, 0x96),
+    (DTXMXSZRQ, 0x10),
     (DTXTCPFLGL, 0x0FF6_0FF6),
     (DTXTCPFLGH, 0x0F7F),
-    (CTRL_EXT, 0),
 ];
+
+/// Values after a reset of whole arrays. Bit 12 of DCA_RXCTRL has no name.
+const RESET_OF_ALL: &[(Register, u32)] =
+    &[(RXPBSIZE, 0x80000), (TXPBSIZE, 0x28000), (DCA_RXCTRL, 0xB200), (DCA_TXCTRL, 0x2A00)];
+
+/// Memory of filters, which no reset clears: it is the driver that does (§4.6.7).
+const KEPT: &[Register] =
+    &[MTA, VFTA, PFUTA, PFVLVF, PFVLVFB, MPSAR, FTQF, SAQF, DAQF, SDPQF, L34TIMIR, RETA, RSSRK];
 
 /// All words of BAR 0.
 #[derive(Debug)]
@@ -43,15 +55,21 @@ impl RegisterFile {
 
     /// Back to the values after a reset.
     pub(crate) fn reset(&mut self) {
+        let kept = KEPT.iter().flat_map(Register::offsets);
+        let kept: Vec<_> = kept.map(|offset| (offset, self.word(offset))).collect();
         self.words.fill(0);
         for (register, value) in RESET {
             self.set(register, 0, *value);
         }
-        self.set(&RXPBSIZE, 0, 0x80000);
-        self.set(&TXPBSIZE, 0, 0x28000);
-        for index in 0..8 {
-            self.set(&TXPBTHRESH, index, 0x96);
+        for (register, value) in RESET_OF_ALL {
+            (0..register.count()).for_each(|index| self.set(register, index, *value));
         }
+        kept.into_iter().for_each(|(offset, word)| self.set_word(offset, word));
+    }
+
+    /// Whether a register is memory that no reset clears.
+    pub(crate) fn is_kept(register: &Register) -> bool {
+        KEPT.iter().any(|kept| kept.name == register.name)
     }
 
     /// The word at `offset`, whatever a read of it would do.

@@ -41,9 +41,10 @@ struct Held {
 }
 
 impl Device {
-    /// A frame (without its check sequence) comes from the wire.
+    /// A frame (without its check sequence) comes from the wire. In loopback nobody listens there.
     pub fn receive(&mut self, frame: &[u8]) {
-        if self.faults.is_removed() || !self.link.is_up() {
+        let loops = self.file.has(&HLREG0, hlreg0::LPBK);
+        if loops || self.faults.is_removed() || !self.link.is_up() {
             return;
         }
         self.accept(frame);

@@ -78,6 +78,12 @@ impl Transmitting {
             pace: Pace::new(queues),
         }
     }
+
+    /// Rate limits stay, in memory behind a register that selects a queue: no driver relies on a reset for them.
+    pub(crate) fn reset(&mut self) {
+        let pace = self.pace.after_reset();
+        *self = Self { pace, ..Self::new() };
+    }
 }
 
 impl Device {

@@ -29,6 +29,11 @@ impl Pace {
         Self { paused_until: 0, ready_at: vec![0; queues], limits: vec![0; queues], wakes_at: None }
     }
 
+    /// Nothing waits any more.
+    pub(super) fn after_reset(&self) -> Self {
+        Self { limits: self.limits.clone(), ..Self::new(self.limits.len()) }
+    }
+
     /// Whoever still has to wait will say so.
     pub(super) fn look_again(&mut self) {
         self.wakes_at = None;

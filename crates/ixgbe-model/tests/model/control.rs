@@ -34,6 +34,19 @@ fn a_reset_clears_itself_and_keeps_the_address() {
 }
 
 #[test]
+fn what_filters_hold_outlives_a_reset() {
+    let mut bench = Bench::started();
+    for register in [&MTA, &VFTA, &PFUTA, &FTQF, &RETA] {
+        bench.set_at(register, 3, 0x8000_0001);
+    }
+    bench.set(&CTRL, ctrl::RST.mask());
+    for register in [&MTA, &VFTA, &PFUTA, &FTQF, &RETA] {
+        assert_eq!(bench.get_at(register, 3), 0x8000_0001, "{}", register.name);
+    }
+    assert_eq!(bench.get(&FCTRL), 0);
+}
+
+#[test]
 fn late_bits_are_late_by_as_many_reads() {
     let mut bench = Bench::started();
     bench.card.faults().late_bits = 3;

@@ -118,4 +118,6 @@ fn loopback_leads_back_to_receive() {
     bench.send(&frame, 0, 0);
     assert!(bench.wire.is_empty());
     assert_eq!(bench.poll().unwrap().bytes, frame);
+    bench.card.receive(&frame);
+    assert!(bench.poll().is_none(), "what comes from the wire meanwhile is lost");
 }

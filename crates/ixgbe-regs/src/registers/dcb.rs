@@ -11,7 +11,10 @@ registers! {
         TDRM 4,
         /// Arbiter disabled: needed while MTQC is changed.
         ARBDIS 6,
-        BYPASS_DATA 31,
+        /// Bypass of the data pipe, and of what is free in packet buffers: set, without traffic classes.
+        BDPM 22,
+        BPBFSM 23,
+        SPEED_CHG 31,
     }
     /// Selects a queue for the registers of rate limits.
     RTTDQSEL, rttdqsel = ReadWrite 0x04904 {
