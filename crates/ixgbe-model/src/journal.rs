@@ -20,6 +20,8 @@ pub enum Breach {
     TooManyDescriptors,
     /// A buffer of a size that the queue cannot have.
     BadBufferSize,
+    /// A frame was sent for which the transmit packet buffer has no room above its threshold.
+    NoRoomAboveThreshold,
 }
 
 /// What a register was written with, in order.

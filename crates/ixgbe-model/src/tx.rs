@@ -240,12 +240,22 @@ impl Device {
         if self.file.has(&HLREG0, hlreg0::TXPADEN) && frame.len() < 60 {
             frame.resize(60, 0);
         }
+        self.check_room(frame.len() as u32);
         self.count_sent(queue, &frame);
         self.pace(queue, frame.len() as u32);
         if self.file.has(&HLREG0, hlreg0::LPBK) {
             self.accept(&frame);
         } else if self.link.is_up() {
             self.host.wire.transmit(&frame);
+        }
+    }
+
+    /// The packet buffer fetches up to its threshold, and one frame more (§8.2.3.9.16).
+    fn check_room(&mut self, len: u32) {
+        let [size, threshold] = [&TXPBSIZE, &TXPBTHRESH].map(|register| self.file.get(register));
+        let room = txpbsize::SIZE.of(size).saturating_sub(txpbthresh::THRESH.of(threshold));
+        if len > room << 10 {
+            self.journal.breach(Breach::NoRoomAboveThreshold);
         }
     }
 

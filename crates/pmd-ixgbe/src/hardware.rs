@@ -15,6 +15,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 /// §4.6.3.2: between a reset and the next access of the registers.
 const AFTER_RESET: Duration = Duration::from_millis(10);
 
+/// §5.2.5.3.2: until buffers are empty.
+const FLUSH: Duration = Duration::from_micros(20);
+
 /// Resources that driver and firmware share (§10.5.4).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shared {
@@ -57,6 +60,9 @@ impl Hardware {
         registers.set(&CTRL, ctrl::GIO_DISABLE);
         // A device with requests under way is reset all the same: twice, as the datasheet wants it.
         let idle = registers.wait(&Until::clear(&STATUS, status::GIO_ENABLE, PATIENCE / 10));
+        if idle.is_err() {
+            self.flush();
+        }
         for _ in 0..if idle.is_ok() { 1 } else { 2 } {
             registers.set(&CTRL, ctrl::RST);
             std::thread::sleep(AFTER_RESET);
@@ -67,6 +73,19 @@ impl Hardware {
         registers.wait(&Until::set(&RDRXCTL, rdrxctl::DMAIDONE, PATIENCE))?;
         self.lock_quarantine().clear();
         Ok(())
+    }
+
+    /// §5.2.5.3.2: empties the way of what is to be sent, into nothing, so that a reset is safe though
+    /// requests did not end.
+    fn flush(&self) {
+        let registers = &self.registers;
+        registers.set(&HLREG0, hlreg0::LPBK);
+        registers.clear(&RXCTRL, rxctrl::RXEN);
+        registers.set(&GCR_EXT, gcr_ext::BUFFERS_CLEAR);
+        registers.flush();
+        std::thread::sleep(FLUSH);
+        registers.clear(&GCR_EXT, gcr_ext::BUFFERS_CLEAR);
+        registers.clear(&HLREG0, hlreg0::LPBK);
     }
 
     /// No interrupts, and none pending (§4.6.3.1).

@@ -1,8 +1,10 @@
 //! Initialisation, section by section of the datasheet's §4.6.
 
 use crate::hardware::{Hardware, PATIENCE};
+use crate::port::LARGEST;
 use crate::registers::{Registers, Until};
 use crate::trouble::Trouble;
+use linecard_ixgbe_regs::QUEUES;
 use linecard_ixgbe_regs::registers::*;
 
 /// Where the driver does not do what the datasheet says, or does what it does not say.
@@ -23,7 +25,7 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
     (
         "4.6.3.2",
         Departure::Missing,
-        "the reset is done twice if requests on the bus did not end (§5.2.5.3.2 says so)",
+        "if requests on the bus did not end, buffers are flushed and the reset is done twice (§5.2.5.3.2 says so)",
     ),
     (
         "4.6.4",
@@ -43,6 +45,11 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
     (
         "4.6.7",
         Departure::Unused,
+        "RXFECCERR0.ECCFLT_EN: reception that stops at an error in a filter's memory, and an interrupt that says so",
+    ),
+    (
+        "4.6.7",
+        Departure::Unused,
         "header split: packets go into one buffer or several, headers first",
     ),
     ("4.6.8", Departure::Unused, "DTXTCPFLGL/H: their defaults are right for TCP segmentation"),
@@ -57,6 +64,14 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
 /// KiB of the one receive packet buffer, and of the one transmit packet buffer (§4.6.11.3.4).
 pub(crate) const RX_BUFFER: u32 = 512;
 const TX_BUFFER: u32 = 160;
+
+/// KiB up to which the transmit packet buffer is filled: a largest frame has room above (§4.6.11.3.4,
+/// §8.2.3.9.16).
+const TX_THRESHOLD: u32 = TX_BUFFER - (LARGEST as u32).div_ceil(1 << 10);
+
+/// Bytes of the receive packet buffer above FCRTH, which wants to be set whether pauses are sent or not
+/// (§4.6.3.2).
+const ABOVE_MARK: u32 = 0x6000;
 
 /// §4.6.3: after a reset, all but queues and link. `frame` is the largest frame in bytes, its check
 /// sequence included; `director` the KiB of the receive packet buffer that the flow director has.
@@ -94,14 +109,16 @@ fn receive(registers: &Registers, frame: u32, buffer: u32) {
     registers.write(&FCTRL, fctrl::BAM.mask());
     registers.fill(&RXPBSIZE, 0);
     registers.write_at(&RXPBSIZE, 0, rxpbsize::SIZE.put(0, buffer));
+    registers.write(&FCRTH, (buffer << 10) - ABOVE_MARK);
     frames(registers, frame);
     registers.set(&HLREG0, hlreg0::RXCRCSTRP);
     let word = registers.read(&RDRXCTL);
     let word = rdrxctl::RSCFRSTSIZE.put(rdrxctl::CRCSTRIP.put(word, 1), 0);
-    registers.write(&RDRXCTL, word);
+    // §8.2.3.8.8: these two are to be set, whether segments are merged or not.
+    registers.write(&RDRXCTL, word | rdrxctl::RSCACKC.mask() | rdrxctl::FCOE_WRFIX.mask());
     // Checksums are always checked; whether anybody is told is the queue's choice. PCSD: the RSS
     // hash has the place of the fragment checksum.
-    registers.write(&RXCSUM, rxcsum::IPPCSE.mask() | rxcsum::PCSD.mask());
+    registers.write(&RXCSUM, rxcsum::PCSD.mask());
     registers.set(&CTRL_EXT, ctrl_ext::NS_DIS);
     registers.write(&MRQC, 0);
     registers.write_at(&PSRTYPE, 0, 0);
@@ -113,8 +130,6 @@ pub(crate) fn coalesce(registers: &Registers, on: Coalesce) {
         return registers.set(&RFCTL, rfctl::RSC_DIS);
     }
     registers.clear(&RFCTL, rfctl::RSC_DIS);
-    let word = registers.read(&RDRXCTL) | rdrxctl::RSCACKC.mask() | rdrxctl::FCOE_WRFIX.mask();
-    registers.write(&RDRXCTL, word);
     // Acknowledgements without data are not held back.
     registers.set(&RSCDBU, rscdbu::RSCACKDIS);
     registers.write_at(&PSRTYPE, 0, psrtype::TCP.mask());
@@ -151,14 +166,24 @@ fn transmit(registers: &Registers) -> Result<(), Trouble> {
     registers.write(&DTXMXSZRQ, 0xFFF);
     registers.set(&RTTDCS, rttdcs::ARBDIS);
     registers.write(&MTQC, 0);
+    unlimited(registers);
     registers.clear(&RTTDCS, rttdcs::ARBDIS);
     registers.fill(&TXPBSIZE, 0);
     registers.write_at(&TXPBSIZE, 0, txpbsize::SIZE.put(0, TX_BUFFER));
     registers.fill(&TXPBTHRESH, 0);
-    registers.write_at(&TXPBTHRESH, 0, TX_BUFFER);
+    registers.write_at(&TXPBTHRESH, 0, TX_THRESHOLD);
     registers.wait(&Until::set(&SECTXSTAT, sectxstat::RDY, PATIENCE))?;
     registers.set(&DMATXCTL, dmatxctl::TE);
     Ok(())
+}
+
+/// §4.6.11.3.4: no queue has credits or a rate, whatever the memory behind RTTDQSEL held.
+fn unlimited(registers: &Registers) {
+    for queue in 0..QUEUES {
+        registers.write(&RTTDQSEL, rttdqsel::TXDQ_IDX.put(0, queue));
+        registers.write(&RTTDT1C, 0);
+        registers.write(&RTTBCNRC, 0);
+    }
 }
 
 /// §4.6.7, last: lets packets in. The path through the security block is emptied before.

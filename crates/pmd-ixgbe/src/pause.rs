@@ -48,15 +48,14 @@ pub(crate) fn apply(registers: &Registers, control: &FlowControl, (high, low): (
     // Pause frames are for the MAC, whether it heeds them or not.
     let word = mflcn::DPF.put(registers.read(&MFLCN), 1);
     registers.write(&MFLCN, mflcn::RFCE.put(word, u32::from(heeds)));
-    let quanta = u32::from(control.quanta);
+    // Without flow control these are to be 0 (§4.6.3.2).
+    let quanta = if sends { u32::from(control.quanta) } else { 0 };
     registers.fill(&FCTTV, quanta << 16 | quanta);
     // Asked again when half of the time is over.
     registers.write(&FCRTV, quanta / 2);
-    let on = |field: linecard_ixgbe_regs::Field, mark: u32| {
-        if sends { mark | field.mask() } else { 0 }
-    };
-    registers.write(&FCRTL, on(fcrtl::XONE, low));
-    registers.write(&FCRTH, on(fcrth::FCEN, high));
+    registers.write(&FCRTL, if sends { low | fcrtl::XONE.mask() } else { 0 });
+    // The high mark stays without FCEN as well (§4.6.3.2).
+    registers.write(&FCRTH, fcrth::FCEN.put(high, u32::from(sends)));
     registers.write(&FCCFG, fccfg::TFCE.put(0, u32::from(sends)));
 }
 

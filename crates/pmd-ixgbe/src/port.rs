@@ -309,6 +309,7 @@ impl Driver for IxgbePort {
         let marks = pause::marks(&self.info.name, control, self.buffer(), frame(self.mtu) as u32)?;
         self.pause = *control;
         pause::apply(&self.hardware.registers, control, marks);
+        self.apply_drops();
         Ok(())
     }
 

@@ -197,11 +197,11 @@ impl IxgbePort {
         let word = srrctl::BSIZEPACKET.put(0, (room / KIB) as u32);
         // Advanced descriptors, one buffer each; BSIZEHEADER must hold something (§8.2.3.8.7).
         let word = srrctl::BSIZEHEADER.put(srrctl::DESCTYPE.put(word, 1), 4);
-        // With several queues a full one must not hold up the others (§7.1.9).
-        let drop = u32::from(config.rx_queue_count() > 1);
+        let drop = self.drops(config.rx_queue_count());
         registers.write_at(&SRRCTL, index, srrctl::DROP_EN.put(word, drop));
-        // §4.6.7: bit 12 is to be cleared.
-        let word = registers.read_at(&DCA_RXCTRL, index) & !(1 << 12);
+        // §4.6.7: bit 12 is to be cleared. What the card writes arrives in order, through whatever bridge.
+        let relaxed = dca_rxctrl::DATA_WRITE_RO_EN.mask() | dca_rxctrl::HEAD_WRITE_RO_EN.mask();
+        let word = registers.read_at(&DCA_RXCTRL, index) & !(1 << 12 | relaxed);
         registers.write_at(&DCA_RXCTRL, index, word);
         if self.coalesce() == Coalesce::Yes {
             let word = rscctl::MAXDESC.put(rscctl::RSCEN.mask(), most_merged(room));
@@ -237,6 +237,8 @@ impl IxgbePort {
         let Sitting { config, known, ring, keeps, control, gate, index, .. } = self.sit(seat)?;
         let registers = &self.hardware.registers;
         registers.write_at(&TXDCTL, index, self.fetch.word());
+        // Descriptors are written back in order.
+        registers.put_at(&DCA_TXCTRL, index, dca_txctrl::DESC_WRITE_RO_EN, 0);
         start_control(&control, &ring, &keeps)?;
         Ok(Transmit::new(tx::Parts {
             ring,
@@ -320,6 +322,21 @@ impl IxgbePort {
                 _ => TxRate::Unlimited,
             };
             rate::apply(&self.hardware.registers, queue, rate, link, frame(self.mtu) as u32);
+        }
+    }
+
+    /// SRRCTL.DROP_EN: of several queues, a full one must not hold up the others (§7.1.9), unless pauses
+    /// are sent: those come of frames that wait.
+    fn drops(&self, queues: usize) -> u32 {
+        u32::from(queues > 1 && !self.pause.pause.is_sent())
+    }
+
+    /// Says again what full queues do.
+    pub(crate) fn apply_drops(&self) {
+        let Some(running) = &self.running else { return };
+        let drop = self.drops(running.config.rx_queue_count());
+        for queue in 0..running.config.rx_queue_count() as u32 {
+            self.hardware.registers.put_at(&SRRCTL, queue, srrctl::DROP_EN, drop);
         }
     }
 

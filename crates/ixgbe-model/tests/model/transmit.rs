@@ -110,6 +110,17 @@ fn a_tail_before_the_queue_is_enabled_is_lost() {
 }
 
 #[test]
+fn a_threshold_without_room_for_a_frame_is_a_breach() {
+    let mut bench = Bench::started();
+    let frame = tcp(1, 2, &[5; 1200]);
+    bench.send(&frame, 0, frame.len() as u64);
+    assert!(bench.card.journal().breaches.is_empty(), "as after a reset");
+    bench.set(&TXPBTHRESH, 0x9F);
+    bench.send(&frame, 0, frame.len() as u64);
+    assert_eq!(bench.card.journal().breaches[&Breach::NoRoomAboveThreshold], 1);
+}
+
+#[test]
 fn loopback_leads_back_to_receive() {
     let mut bench = Bench::started();
     let word = bench.get(&HLREG0);

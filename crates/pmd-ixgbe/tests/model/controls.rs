@@ -143,6 +143,24 @@ fn a_pause_that_nobody_heeds_changes_nothing() {
 }
 
 #[test]
+fn where_pauses_are_sent_a_full_queue_makes_frames_wait_instead_of_dropping_them() {
+    let pool = pool();
+    let config = |config: PortConfig| config.rx_queues(2).rx_descriptors(64);
+    let [mut left, mut right] = ends(&pool, config);
+    let mut go = |right: &mut End, n: usize| {
+        (0..n).for_each(|_| left.send(packet(&pool, &udp(&[0; 100]))));
+        let got: usize = (0..n).map(|_| right.receive().len()).sum();
+        (got, right.port.stats().rx_missed)
+    };
+    let (got, missed) = go(&mut right, 100);
+    assert!(got < 100 && got as u64 + missed == 100, "{got} and {missed}: others would go on");
+    right.port.set_flow_control(&FlowControl::new(Pause::Sent)).expect("it can");
+    assert_eq!(go(&mut right, 100), (100, missed));
+    right.port.set_flow_control(&FlowControl::new(Pause::Off)).expect("it can");
+    assert!(go(&mut right, 100).1 > missed);
+}
+
+#[test]
 fn flow_control_is_there_again_after_a_restart() {
     let pool = pool();
     let End { card, mut port, queues } = lone(&pool);
@@ -181,6 +199,17 @@ fn a_queue_with_a_limit_sends_no_faster() {
     assert!(begin.elapsed() > Duration::from_millis(19), "{:?}", begin.elapsed());
     left.port.set_tx_rate(0, TxRate::Unlimited).expect("it can");
     assert_eq!(left.card.model().rate_limit(0), 0);
+}
+
+#[test]
+fn a_limit_ends_with_a_restart() {
+    let pool = pool();
+    let End { card, mut port, queues } = lone(&pool);
+    port.set_tx_rate(0, TxRate::Megabits(10)).expect("it can");
+    assert_ne!(card.model().rate_limit(0), 0);
+    drop(queues);
+    let (_port, _queues) = port.stop().expect("it stops").start().expect("it starts");
+    assert_eq!(card.model().rate_limit(0), 0, "the card's memory of it has no reset");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use crate::bed::Modelled;
 use crate::options;
 use linecard_ixgbe_model::{Garbage, Presence};
+use linecard_ixgbe_regs::Register;
+use linecard_ixgbe_regs::registers::*;
 use linecard_mbuf::{Burst, MbufPool};
 use linecard_pmd_core::{Error, Event, Port, PortConfig, Queues, Started};
 use linecard_pmd_ixgbe::IxgbePort;
@@ -159,6 +161,26 @@ fn a_card_that_is_pulled_is_an_event_and_no_crash() {
     assert!(matches!(port.link(), Err(Error::Gone { .. })));
     drop((port, queues));
     assert_eq!(pool.in_use(), 0);
+}
+
+/// §5.2.5.3.2.
+#[test]
+fn a_card_whose_requests_do_not_end_is_flushed_and_reset_twice() {
+    let card = Modelled::looped();
+    card.model().faults().endless_requests = true;
+    card.model().record_writes();
+    let port = IxgbePort::open(Box::new(card.clone()), options()).expect("an 82599");
+    let writes = card.model().take_journal().writes;
+    let of = |register: &Register| {
+        let at = register.offset();
+        writes.iter().filter(move |write| write.offset == at).map(|write| write.value)
+    };
+    let resets = of(&CTRL).filter(|word| ctrl::RST.is_set(*word)).count();
+    let flushes: Vec<_> = of(&GCR_EXT).map(|word| gcr_ext::BUFFERS_CLEAR.of(word)).collect();
+    let loops: Vec<_> = of(&HLREG0).map(|word| hlreg0::LPBK.of(word)).collect();
+    assert_eq!((resets, flushes, loops), (2, vec![1, 0], vec![1, 0]));
+    card.model().faults().endless_requests = false;
+    drop(port);
 }
 
 #[test]
