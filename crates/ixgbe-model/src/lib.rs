@@ -61,6 +61,7 @@ mod nonvolatile;
 mod parse;
 mod phy;
 mod rx;
+pub mod setup;
 mod time;
 mod tx;
 pub mod wire;

@@ -5,7 +5,7 @@
 //! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
-//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
+//! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --setup linux --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
 
 #[path = "guest_linux/stage.rs"]
 mod stage;

@@ -36,6 +36,8 @@
 //!
 //! [`is_finished`]: linecard_pmd_core::RxQueue::is_finished
 //!
+#![doc = include_str!("beside_others.md")]
+//!
 //! # Map
 //!
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section

@@ -7,9 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use linecard_ixgbe_model::front::qemu::{QemuCard, Seat, TestSocket, Translation};
 use linecard_ixgbe_model::front::vfio_user::UserCard;
+use linecard_ixgbe_model::setup::{self, Setup};
 use linecard_ixgbe_model::wire::{Plug, cable, flood, mirror, tap, unplugged};
 use linecard_ixgbe_model::{Identity, Journal};
 
@@ -62,10 +63,20 @@ struct Qemu {
     /// End with a failure at the first access to memory that is refused
     #[arg(long)]
     strict: bool,
+    /// End with a failure if this driver does not set the cards up as was recorded; it tells how it does
+    #[arg(long)]
+    setup: Option<Recording>,
     /// What the cards are wired to: `none`, `mirror` (each to itself), `flood` (broadcasts without end),
     /// `cable` (cards in pairs), `tap:NAME`. One for all cards, or `mirror,none` for each its own
     #[arg(long, default_value = "none")]
     wire: String,
+}
+
+/// A driver whose way to set cards up is recorded.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Recording {
+    Linux,
+    Dpdk,
 }
 
 /// What to do when an access to memory is refused.
@@ -141,7 +152,7 @@ fn serve_guest(arguments: &Qemu) -> Result<()> {
         .map(|(index, (card, plug))| {
             let seat = seat(arguments, test_socket.clone(), *card);
             let identity = identity(index, arguments.device);
-            start(&seat, identity, *card, plug, arguments.on_fault())
+            start(&seat, identity, *card, plug, arguments)
         })
         .collect();
     for thread in threads? {
@@ -160,13 +171,17 @@ fn start(
     identity: Identity,
     card: Card,
     plug: Plug,
-    on_fault: OnFault,
+    arguments: &Qemu,
 ) -> Result<JoinHandle<Result<()>>> {
     // SAFETY: the number was given to us on the command line as a socket that was made for us; no
     // one else in this process has it.
     let socket = unsafe { OwnedFd::from_raw_fd(card.socket) };
     let mut card = QemuCard::new(UnixStream::from(socket), seat, identity, plug)?;
-    let slot = seat.slot;
+    let (slot, on_fault) = (seat.slot, arguments.on_fault());
+    let mut watch = arguments.setup.map(|recording| (recording, Setup::default()));
+    if watch.is_some() {
+        card.device().record_writes();
+    }
     Ok(std::thread::spawn(move || {
         while card.serve_once(PATIENCE).context("the link to QEMU is broken")? {
             let journal = card.device().take_journal();
@@ -174,9 +189,37 @@ fn start(
             if on_fault == OnFault::End && !journal.dma_faults.is_empty() {
                 std::process::exit(1);
             }
+            if let Some((recording, setup)) = &mut watch {
+                setup.follow(&journal.writes);
+                if setup.is_complete() {
+                    check(slot, setup, *recording);
+                    watch = None;
+                }
+            }
         }
         Ok(())
     }))
+}
+
+/// Ends the program if a card was not set up as was recorded: what differs, then all of it, to be put
+/// into the recording if that is what is wrong.
+#[expect(clippy::print_stderr, reason = "a program talks to its user")]
+fn check(slot: u8, setup: &Setup, recording: Recording) {
+    let recorded = match recording {
+        Recording::Linux => setup::LINUX,
+        Recording::Dpdk => setup::DPDK,
+    };
+    let differences = setup.differences(recorded);
+    if differences.is_empty() {
+        return;
+    }
+    for line in &differences {
+        eprintln!("card {slot}, set up by {recording:?}: {line}");
+    }
+    for line in setup.lines() {
+        eprintln!("card {slot}, all of it: {line}");
+    }
+    std::process::exit(1);
 }
 
 /// What a driver did wrong.

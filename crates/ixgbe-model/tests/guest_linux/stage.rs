@@ -46,6 +46,10 @@ impl Stage {
         let far = End::new("far", far, "198.51.100.2/24");
         near.wait_for_link();
         far.wait_for_link();
+        // The first frames, before anything is changed: it is then that a model looks at how its card was
+        // set up.
+        let words = "-n -q -c 1 198.51.100.2";
+        near.netns.program("ping").words(words).run().unwrap();
         Self { near, far }
     }
 

@@ -14,6 +14,7 @@ mod mixed;
 mod other_process;
 mod paths;
 mod rules;
+mod setup;
 
 fn options() -> linecard_pmd_ixgbe::IxgbeOptions {
     linecard_pmd_ixgbe::IxgbeOptions::new()
