@@ -1,19 +1,18 @@
 //! Transmit (§7.2): packets become descriptors; what the device has sent goes home in bulk.
 
+mod context;
 mod offload;
 
 use crate::known::Known;
 use crate::queue::{Descriptors, QueueControl};
 use crate::start::Keeps;
+use context::Contexts;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::transmit;
-use linecard_mbuf::driver::{
-    Asked, asks, free_plain, from_address, into_address, plain, take_addresses,
-};
+use linecard_mbuf::driver::{asks, free_plain, from_address, into_address, plain, take_addresses};
 use linecard_mbuf::{Burst, Mbuf};
 use linecard_mempool::Home;
 use linecard_pmd_core::{Gate, Path, TxCounters, TxOffloads, TxQueue};
-use offload::Context;
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -56,20 +55,10 @@ pub(crate) struct Transmit {
     tail: u32,
     /// Descriptors that a report was asked of, oldest first.
     reports: VecDeque<Report>,
-    /// What the device was last told of headers.
-    context: Context,
-    /// What was last asked for, as long as the device's context is for that.
-    last: Option<Last>,
+    /// What the device was told of headers.
+    contexts: Contexts,
     /// What there is since the last report.
     unreported: Packets,
-}
-
-/// What a packet of one plain buffer asked for, and what its descriptor said for it.
-#[derive(Clone, Copy, Debug)]
-struct Last {
-    asked: Asked,
-    /// The second quadword, but for lengths.
-    data: u64,
 }
 
 // SAFETY: addresses in the shadow are packets, which are `Send`, and the queue owns them alone.
@@ -98,7 +87,6 @@ impl Transmit {
         let size = parts.ring.cells().len() as usize;
         let home = parts.known.first();
         let reports = VecDeque::with_capacity(size);
-        let context = Context::default();
         Transmit {
             parts,
             home,
@@ -106,8 +94,7 @@ impl Transmit {
             done: 0,
             tail: 0,
             reports,
-            context,
-            last: None,
+            contexts: Contexts::default(),
             unreported: Packets::Plain,
         }
     }
@@ -119,11 +106,10 @@ impl Transmit {
     }
 
     /// Sends packets of one plain buffer of `home` from the front of the burst, until there is another
-    /// kind, or no room. They ask for nothing; if `ASKING`, they may also ask for the same as the last one
-    /// that did. Says how many, and their bytes.
+    /// kind, or no room. They ask for nothing; if `ASKING`, they may also ask for what others did lately. Says how many, and their bytes.
     #[inline(always)]
     fn send_plain<const ASKING: bool>(&mut self, burst: &mut Burst) -> (usize, u64) {
-        let (home, longest, last) = (self.home, self.parts.longest, self.last);
+        let (home, longest) = (self.home, self.parts.longest);
         let (cells, slot) = (self.parts.ring.cells().run(self.tail), self.slot(self.tail));
         // What stands together in the ring is moved at once.
         let run = (self.shadow.len() - slot).min(self.free()).min(burst.len());
@@ -137,10 +123,11 @@ impl Transmit {
             }
             let mut data = WHOLE;
             if asks(packet) {
-                match last {
-                    Some(last) if ASKING && last.asked.is_same(packet) => data = last.data,
-                    _ => break,
+                if !ASKING {
+                    break;
                 }
+                let Some(again) = self.contexts.again(packet) else { break };
+                data = again;
             }
             // SAFETY: `n` is below `run`, which ends where the ring does.
             unsafe { cells.write(n, [iova, data | len | len << transmit::PAYLEN.lsb]) };
@@ -174,7 +161,7 @@ impl Transmit {
     #[inline(never)]
     fn send_any(&mut self, burst: &mut Burst) -> Option<(usize, u64)> {
         let packet = burst.first()?;
-        let Some(plan) = offload::plan(packet, &self.parts, &self.context) else {
+        let Some(plan) = offload::plan(packet, &self.parts, &self.contexts) else {
             self.parts.counters.errors.add(1);
             drop(burst.drain(1));
             return Some((1, 0));
@@ -187,10 +174,10 @@ impl Transmit {
             self.report();
         }
         self.unreported = Packets::Mixed;
-        if let Some(words) = plan.context {
-            self.place(words, None);
-            self.context = plan.told;
-            self.last = None;
+        if let Some((words, found)) = plan.context
+            && let Some(descriptor) = self.contexts.take(words, found)
+        {
+            self.place(descriptor, None);
         }
         let (len, mut left) = (packet.len() as u64, packet.segment_count());
         for (place, bytes) in packet.device_segments() {
@@ -198,8 +185,8 @@ impl Transmit {
             let end = if left == 0 { transmit::EOP.mask() } else { 0 };
             self.place([place.iova, plan.data | bytes as u64 | end], None);
         }
-        if let (Some(data), true) = (plan.repeats, asks(packet)) {
-            self.last = Some(Last { asked: Asked::of(packet), data });
+        if let (Some(data), Some((_, found))) = (plan.repeats, plan.context) {
+            self.contexts.remember(packet, data, found.index());
         }
         let last = self.slot(self.tail.wrapping_sub(1));
         self.shadow[last] = burst.drain(1).next().map(into_address);
@@ -212,8 +199,7 @@ impl Transmit {
 
     /// Whether `send_plain` will take a packet, unless its length is wrong.
     fn goes_plain(&self, packet: &Mbuf) -> bool {
-        let same = || self.last.is_some_and(|last| last.asked.is_same(packet));
-        plain(packet, self.home).is_some() && (!asks(packet) || same())
+        plain(packet, self.home).is_some() && (!asks(packet) || self.contexts.has(packet))
     }
 
     /// Writes the next descriptor, with the packet that ends there.
@@ -342,7 +328,7 @@ impl TxQueue for Transmit {
         let reason = match self.parts.offloads.is_empty() {
             true => "no offload was asked for; other packets than plain ones take the full path",
             false => {
-                "packets that ask for an offload take the full path, unless they ask for what the last one did"
+                "packets that ask for an offload take the full path, unless they ask for what one of the last two kinds did"
             }
         };
         Path { name: "simple", reason: reason.into() }

@@ -1,5 +1,6 @@
 //! Packets that ask for more than to be sent: checksums, segmentation, tags, several buffers.
 
+use super::context::{Contexts, Found};
 use super::{DATA, LEAST, Parts};
 use linecard_ixgbe_regs::descriptor::{context, transmit};
 use linecard_mbuf::{Flags, L4Checksum, Mbuf, Segmentation, TxRequest};
@@ -11,18 +12,11 @@ pub(crate) const MOST_SEGMENTS: usize = 40;
 /// The longest that TSO takes: PAYLEN has 18 bits.
 const MOST_PAYLOAD: usize = (1 << 18) - 1;
 
-/// What the device knows of headers, from the last context descriptor (§7.2.3.2.3). The default is
-/// what no packet asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Context([u64; 2]);
-
 /// How a packet will be sent.
-pub(crate) struct Plan {
+pub(super) struct Plan {
     pub(crate) descriptors: usize,
-    /// A context descriptor before its data, if the device does not have it yet.
-    pub(crate) context: Option<[u64; 2]>,
-    /// What the device knows then.
-    pub(crate) told: Context,
+    /// What the device has to know of its headers, if it has to, and where it knows or will.
+    pub(super) context: Option<([u64; 2], Found)>,
     /// The second quadword of its data descriptors, but for length and end.
     pub(crate) data: u64,
     /// That of a packet of one buffer that asks for the same, but for both lengths; with its end. None if
@@ -32,7 +26,7 @@ pub(crate) struct Plan {
 
 /// How to send a packet. `None` if it can never be sent: it is too long, empty, in pieces that the
 /// device does not know or that are too many, or asks for what was not configured.
-pub(crate) fn plan(packet: &Mbuf, parts: &Parts, before: &Context) -> Option<Plan> {
+pub(super) fn plan(packet: &Mbuf, parts: &Parts, contexts: &Contexts) -> Option<Plan> {
     let segments = packet.segment_count();
     if segments > MOST_SEGMENTS || !parts.known.all(packet) || !lengths_fit(packet) {
         return None;
@@ -51,15 +45,17 @@ pub(crate) fn plan(packet: &Mbuf, parts: &Parts, before: &Context) -> Option<Pla
     };
     let needs =
         tag.is_some() || asked.intersects(!TxOffloads::MULTI_SEGMENT.union(TxOffloads::TIMESTAMP));
-    let told = if needs { Context(words(&request, tag)) } else { *before };
-    let context = (told != *before).then_some(told.0);
+    let words = needs.then(|| words(&request, tag));
+    let context = words.map(|words| (words, contexts.find(words)));
+    let index = context.map_or(0, |(_, found)| found.index());
     let stamp = if asked.contains(TxOffloads::TIMESTAMP) { transmit::MAC_TSTAMP.mask() } else { 0 };
-    let wanted = DATA | stamp | wishes(&request, tag);
+    let wanted = transmit::IDX.put(DATA | stamp | wishes(&request, tag), index as u64);
     let data = transmit::PAYLEN.put(wanted, payload as u64);
     let is_whole = request.segmentation == Segmentation::None && stamp == 0;
     let repeats = is_whole.then_some(wanted | transmit::EOP.mask());
-    let descriptors = segments + usize::from(context.is_some());
-    Some(Plan { descriptors, context, told, data, repeats })
+    let told = context.is_some_and(|(_, found)| matches!(found, Found::ToTell(_)));
+    let descriptors = segments + usize::from(told);
+    Some(Plan { descriptors, context, data, repeats })
 }
 
 /// A segment of no bytes would hang the device (§7.2.3.2.4), and so would a frame without a header.

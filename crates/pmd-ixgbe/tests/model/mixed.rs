@@ -69,6 +69,37 @@ fn on_the_wire(ask: Ask, mut frame: Vec<u8>) -> Vec<u8> {
     frame
 }
 
+/// Sends these, one a call, and says how many descriptors they took.
+fn descriptors(asks: &[Ask]) -> u32 {
+    let pool = MbufPool::builder("packets").size(4095).build().expect("a pool");
+    let [left, _right] = Modelled::pair();
+    let offloads = TxOffloads::IP_CHECKSUM | TxOffloads::UDP_CHECKSUM | TxOffloads::TCP_CHECKSUM;
+    let config = PortConfig::new(&pool).tx_offloads(offloads | TxOffloads::VLAN_INSERT);
+    let port = IxgbePort::open(Box::new(left.clone()), IxgbeOptions::new()).expect("an 82599");
+    let (port, mut queues) =
+        Port::open(port).configure(config).expect("it can").start().expect("it starts");
+    for ask in asks {
+        let mut burst = Burst::new();
+        burst.push(packet(&pool, *ask, 0).1).expect("room");
+        assert_eq!(queues.tx[0].send(&mut burst), 1);
+    }
+    assert_eq!(port.stats().tx_errors, 0);
+    left.assert_clean();
+    let tail = linecard_ixgbe_regs::registers::TDT.offset();
+    left.model().read(linecard_ixgbe_model::Bar::Registers, tail.into(), 4) as u32
+}
+
+/// §7.2.3.2.3.
+#[test]
+fn two_kinds_of_packets_in_turn_tell_the_card_of_each_once() {
+    let two = [Ask::Tcp, Ask::Udp].repeat(50);
+    assert_eq!(descriptors(&two), 102);
+    let three = [Ask::Tcp, Ask::Tcp, Ask::Nothing, Ask::Tag(5), Ask::Tcp, Ask::Tag(5)];
+    assert_eq!(descriptors(&three), 8);
+    let other = [Ask::Tcp, Ask::Tag(5), Ask::Tag(6), Ask::Tag(5), Ask::Tcp];
+    assert_eq!(descriptors(&other), 9, "two at a time: only the second tag 5 is known");
+}
+
 #[test]
 fn packets_that_ask_for_the_same_or_not_leave_as_they_were_asked_to() {
     const ALL: [Ask; 6] = [Ask::Nothing, Ask::Udp, Ask::Tcp, Ask::Tag(5), Ask::Tag(6), Ask::Pieces];
