@@ -108,18 +108,14 @@ fn what_goes_wrong_at_a_start_is_told_and_takes_no_buffer_along() {
         assert!(refused.to_string().contains(words), "{fault:?}: {refused}");
         assert_eq!((pool.in_use(), fake.is_bus_master()), (0, false));
     }
-    let (fake, port) = open(everything().with(Fault::FewerQueues), options()).unwrap();
-    let pool = pool();
-    let config = PortConfig::new(&pool).rx_queues(2).tx_queues(2);
-    let refused = port.configure(config).unwrap().start().unwrap_err();
-    assert!(refused.to_string().contains("it says 0"), "{refused}");
-    assert_eq!((pool.in_use(), fake.is_bus_master()), (0, false));
-    let (fake, port) = open(everything().with(Fault::FarBell), options()).unwrap();
-    let pool = pool();
-    let config = PortConfig::new(&pool).rx_queues(2).tx_queues(2);
-    let refused = port.configure(config).unwrap().start().unwrap_err();
-    assert!(refused.to_string().contains("beyond"), "{refused}");
-    assert_eq!((pool.in_use(), fake.is_bus_master()), (0, false));
+    for (fault, words) in [(Fault::FewerQueues, "it says 0"), (Fault::FarBell, "beyond")] {
+        let (fake, port) = open(everything().with(fault), options()).unwrap();
+        let pool = pool();
+        let config = PortConfig::new(&pool).rx_queues(2).tx_queues(2);
+        let refused = port.configure(config).unwrap().start().unwrap_err();
+        assert!(refused.to_string().contains(words), "{fault:?}: {refused}");
+        assert_eq!((pool.in_use(), fake.is_bus_master()), (0, false));
+    }
     let error = refusal(everything().with(Fault::Restless));
     assert!(error.contains("all the time"), "{error}");
 }
