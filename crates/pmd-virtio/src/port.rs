@@ -247,6 +247,8 @@ impl Driver for VirtioPort {
             self.check_pools(&config.clone(), mtu)?;
         }
         self.transport.set_mtu(mtu as u16)?;
+        let queues = self.running.iter().flat_map(|running| &running.queues);
+        queues.for_each(|queue| queue.set_longest(mtu + OVERHEAD));
         self.mtu = mtu;
         Ok(())
     }

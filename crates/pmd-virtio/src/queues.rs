@@ -169,6 +169,10 @@ impl<R: TxRing> QueueControl for Latch<TxCore<R>> {
         self.paused(TxCore::reset);
     }
 
+    fn set_longest(&self, longest: usize) {
+        self.paused(|core| core.set_longest(longest));
+    }
+
     fn fault(&self) -> Option<String> {
         self.paused(|core| core.lie().map(|lie| lie.to_string()))
     }

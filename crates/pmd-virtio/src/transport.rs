@@ -63,6 +63,8 @@ pub(crate) trait QueueControl: Send + Sync {
     fn resume(&self);
     /// Gives all buffers back, and makes the ring as new.
     fn reset(&self);
+    /// Sends frames of up to so many bytes from now on; nothing to a queue that receives.
+    fn set_longest(&self, _: usize) {}
     /// What the device said that cannot be, in words.
     fn fault(&self) -> Option<String>;
 }

@@ -180,6 +180,11 @@ impl<R: TxRing> TxCore<R> {
         self.ring.quiet();
     }
 
+    /// Sends frames of up to so many bytes from now on.
+    pub(crate) fn set_longest(&mut self, longest: usize) {
+        self.setup.longest = longest;
+    }
+
     /// What the device said that cannot be.
     pub(crate) fn lie(&self) -> Option<Lie> {
         self.ring.lie()

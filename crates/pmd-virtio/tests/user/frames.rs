@@ -184,3 +184,15 @@ fn a_large_frame_comes_back_with_what_it_asked() {
         bench.end();
     }
 }
+
+#[test]
+fn frames_of_an_mtu_that_was_set_while_the_port_runs_are_sent() {
+    for rings in kinds() {
+        let mut bench = bench(rings, |c| c.rx_offloads(RxOffloads::SCATTER));
+        bench.port.set_mtu(9000).expect("it can");
+        let packet = frame(&bench.pool, 1, 5000);
+        let expected = bytes(&packet);
+        assert!(bytes(&bench.round(packet)) == expected, "{rings:?}");
+        bench.end();
+    }
+}
