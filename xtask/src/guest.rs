@@ -123,7 +123,7 @@ fn shell(shell: &Shell) -> Result<()> {
         helpers.start(bench.helper(command, &programs)?)?;
     }
     let mut launch = qemu::machine(&declaration, &kernel, &bench.root(), bench.network());
-    bench.options(&declaration.options, &mut launch)?;
+    bench.options(&declaration.options, "0", &mut launch)?;
     launch.command().args(["-serial", "mon:stdio", "-serial", "null", "-serial", "null"]);
     let mut command = launch.finish()?;
     let status = command.stdin(Stdio::inherit()).status().context("cannot start QEMU")?;

@@ -1,8 +1,8 @@
 //! A guest from its start to its end, and the programs beside it.
 
-use super::declaration::Declaration;
+use super::declaration::{Declaration, Home};
 use super::kernel::Kernel;
-use super::monitor::{self, Monitor};
+use super::monitor::{Monitor, Monitors};
 use super::network::Network;
 use super::qemu::{self, Channels, Launch};
 use super::results::{Line, Results, Tally, is_disaster, meaning};
@@ -126,13 +126,15 @@ impl Bench {
         Ok(launch)
     }
 
-    /// Gives QEMU declared options.
+    /// Gives QEMU declared options. `life` stands for `{life}` in them.
     pub(crate) fn options(
         &mut self,
         options: &[(String, String)],
+        life: &str,
         launch: &mut Launch,
     ) -> Result<()> {
         for (option, value) in options {
+            let value = &value.replace("{life}", life);
             let value = qemu::expand(value, self.run.path(), &mut self.near, launch)?;
             launch.command().arg(format!("-{option}")).arg(&value);
             match option.as_str() {
@@ -179,26 +181,43 @@ pub(crate) fn run(order: &Order<'_>, programs: &Programs, print: impl Fn(&str)) 
             .push(start(launch, &sender).with_context(|| format!("cannot start `{command}`"))?);
     }
     // Killed when this returns, as is the guest.
-    let mut _peer = Children::default();
-    if let Some(peer) = &order.declaration.peer {
-        let mut launch = qemu::peer(order.kernel, &bench.root(), bench.network());
-        bench.options(&peer.options, &mut launch)?;
-        _peer.0.push(start(launch, &sender).context("cannot start the peer")?);
-    }
+    let (_peers, peer) = peers(order, &mut bench, &sender)?;
     let mut launch = qemu::machine(order.declaration, order.kernel, &bench.root(), bench.network());
-    bench.options(&order.declaration.options, &mut launch)?;
+    bench.options(&order.declaration.options, "0", &mut launch)?;
     let Channels { console, results, requests, monitor } = qemu::channels(&mut launch)?;
     let started = Instant::now();
     let mut guest = Children(vec![start(launch, &sender).context("cannot start QEMU")?]);
     listen(console, &sender, Said::Console);
     listen_to_tests(results, &sender);
-    answer(requests, monitor, sender);
+    answer(requests, (monitor, peer), bench.run.path().to_owned(), sender);
     let mut watch = Watch::new(order, started)?;
     watch.until_the_end(&receiver, &print);
     watch.qemu_went_well(&mut guest);
     drop(guest);
     watch.helpers_went_well(&mut helpers, &order.declaration.helpers);
     watch.finish(order.tests)
+}
+
+/// The peer, if there is one, and its second QEMU, if it moves; and the monitor of the first.
+fn peers(
+    order: &Order<'_>,
+    bench: &mut Bench,
+    sender: &Sender<Said>,
+) -> Result<(Children, Option<UnixStream>)> {
+    let (mut children, mut monitor) = (Children::default(), None);
+    let Some(peer) = &order.declaration.peer else { return Ok((children, monitor)) };
+    let lives: &[&str] = if peer.home == Home::Moves { &["0", "1"] } else { &["0"] };
+    for life in lives {
+        let mut launch = qemu::peer(order.kernel, &bench.root(), bench.network());
+        bench.options(&peer.options, life, &mut launch)?;
+        if *life == "0" {
+            monitor = Some(qemu::monitor(&mut launch)?);
+        } else {
+            qemu::incoming(&mut launch, bench.run.path());
+        }
+        children.0.push(start(launch, sender).context("cannot start the peer")?);
+    }
+    Ok((children, monitor))
 }
 
 fn start(launch: Launch, sender: &Sender<Said>) -> Result<Child> {
@@ -247,12 +266,22 @@ fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line).trim_end_matches(['\r', '\n']).to_owned()
 }
 
-fn answer(requests: UnixStream, stream: UnixStream, to: Sender<Said>) {
+/// `streams` lead to the monitors of the guest, and of its peer.
+fn answer(
+    requests: UnixStream,
+    streams: (UnixStream, Option<UnixStream>),
+    run: PathBuf,
+    to: Sender<Said>,
+) {
     thread::spawn(move || {
         let told = to.clone();
         let note = move |line| tell(&told, Said::Beside(line));
-        let served =
-            Monitor::connect(stream).and_then(|monitor| monitor::serve(requests, monitor, note));
+        let connect = || {
+            let (guest, peer) = streams;
+            let peer = peer.map(Monitor::connect).transpose()?;
+            Ok(Monitors { guest: Monitor::connect(guest)?, peer, run })
+        };
+        let served = connect().and_then(|monitors| monitors.serve(requests, note));
         if let Err(error) = served {
             tell(&to, Said::Beside(format!("monitor: {error:#}")));
         }

@@ -80,6 +80,17 @@ pub(crate) struct Peer {
     pub(crate) options: Vec<(String, String)>,
     /// What it runs, for a shell.
     pub(crate) script: Vec<String>,
+    pub(crate) home: Home,
+}
+
+/// Where a peer lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// In one QEMU.
+    #[default]
+    Fixed,
+    /// There is a second one that waits for it to move in.
+    Moves,
 }
 
 /// A program of the workspace.
@@ -180,9 +191,14 @@ impl Declaration {
     }
 
     fn set_of_peer(&mut self, key: &str, value: &str) -> Result<()> {
+        if key == "moves" {
+            let home = one_of(value, &[("on", Home::Moves), ("off", Home::Fixed)])?;
+            self.peer.get_or_insert_default().home = home;
+            return Ok(());
+        }
         ensure!(
             OPTIONS.contains(&key),
-            "no key `{key}` for a peer: it has QEMU's {}",
+            "no key `{key}` for a peer: it has moves, and QEMU's {}",
             OPTIONS.join(", ")
         );
         self.peer.get_or_insert_default().options.push((key.into(), value.into()));
@@ -318,12 +334,13 @@ mod tests {
 
     #[test]
     fn a_peer_has_options_and_a_script() {
-        let head = "//! About: a thing.\n//! peer: netdev=hubport,id=n0,hubid=0\n\
+        let head = "//! About: a thing.\n//! peer: netdev=hubport,id=n0,hubid=0, moves=on\n\
                     //! peer runs: ip link set eth0 up; sleep 1\n";
         let parsed = Declaration::parse(head).unwrap();
         let peer = parsed.peer.unwrap();
         assert_eq!(peer.options, [("netdev".into(), "hubport,id=n0,hubid=0".into())]);
         assert_eq!(peer.script, ["ip link set eth0 up; sleep 1"]);
+        assert_eq!(peer.home, Home::Moves);
         assert!(error("//! peer: memory=9\n").contains("for a peer"));
     }
 

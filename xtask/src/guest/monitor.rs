@@ -1,12 +1,16 @@
 //! QEMU's monitor on behalf of the tests in a guest.
 //!
 //! A test writes one line, a command of the human monitor (`set_link n0 off`), and reads one line,
-//! `{"ok": text}` or `{"error": text}`.
+//! `{"ok": text}` or `{"error": text}`. A command after `peer: ` is for the peer.
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+/// Before a command for the peer's QEMU.
+const PEER: &str = "peer: ";
 
 /// The control protocol of QEMU (its documentation's "QMP"): a line of JSON each way.
 #[derive(Debug)]
@@ -56,24 +60,39 @@ impl Monitor {
     }
 }
 
-/// Answers the requests of the tests until the guest is gone. `note` hears of each.
-pub(crate) fn serve(
-    requests: UnixStream,
-    mut monitor: Monitor,
-    note: impl Fn(String),
-) -> Result<()> {
-    let mut answers = requests.try_clone().context("cannot share a socket")?;
-    for line in BufReader::new(requests).lines().map_while(Result::ok) {
-        let answer = match monitor.human(line.trim()) {
-            Ok(text) => json!({"ok": text}),
-            Err(error) => json!({"error": error.to_string()}),
-        };
-        note(format!("monitor: {line}: {answer}"));
-        if answers.write_all(format!("{answer}\n").as_bytes()).is_err() {
-            break;
+/// The monitors of a guest and its peer.
+#[derive(Debug)]
+pub(crate) struct Monitors {
+    pub(crate) guest: Monitor,
+    pub(crate) peer: Option<Monitor>,
+    /// The guest's folder: `{run}` in commands.
+    pub(crate) run: PathBuf,
+}
+
+impl Monitors {
+    /// Answers the requests of the tests until the guest is gone. `note` hears of each.
+    pub(crate) fn serve(mut self, requests: UnixStream, note: impl Fn(String)) -> Result<()> {
+        let mut answers = requests.try_clone().context("cannot share a socket")?;
+        for line in BufReader::new(requests).lines().map_while(Result::ok) {
+            let answer = match self.obey(line.trim()) {
+                Ok(text) => json!({"ok": text}),
+                Err(error) => json!({"error": error.to_string()}),
+            };
+            note(format!("monitor: {line}: {answer}"));
+            if answers.write_all(format!("{answer}\n").as_bytes()).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, line: &str) -> Result<String> {
+        let line = line.replace("{run}", &self.run.to_string_lossy());
+        match line.strip_prefix(PEER) {
+            None => self.guest.human(&line),
+            Some(command) => self.peer.as_mut().context("there is no peer")?.human(command),
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -116,11 +135,15 @@ mod tests {
     fn a_guest_gets_one_line_for_one_line() {
         let monitor = Monitor::connect(qemu(vec![json!({"return": ""})])).unwrap();
         let (guest, host) = UnixStream::pair().unwrap();
-        let served = thread::spawn(move || serve(host, monitor, |_| ()));
-        (&guest).write_all(b"set_link n0 off\n").unwrap();
-        let mut answer = String::new();
-        BufReader::new(&guest).read_line(&mut answer).unwrap();
-        assert_eq!(answer, "{\"ok\":\"\"}\n");
+        let peer = Monitor::connect(qemu(vec![json!({"return": "moved"})])).unwrap();
+        let monitors = Monitors { guest: monitor, peer: Some(peer), run: "/run/g".into() };
+        let served = thread::spawn(move || monitors.serve(host, |_| ()));
+        for (asked, said) in [("set_link n0 off", ""), ("peer: info migrate", "moved")] {
+            (&guest).write_all(format!("{asked}\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            BufReader::new(&guest).read_line(&mut answer).unwrap();
+            assert_eq!(answer, format!("{{\"ok\":\"{said}\"}}\n"));
+        }
         guest.shutdown(std::net::Shutdown::Both).unwrap();
         served.join().unwrap().unwrap();
     }

@@ -181,8 +181,23 @@ pub(crate) fn channels(launch: &mut Launch) -> Result<Channels> {
     for serial in ["chardev:console", "chardev:results", "chardev:requests"] {
         launch.args(&["-serial", serial]);
     }
-    launch.args(&["-mon", "chardev=monitor,mode=control"]);
+    launch.args(MONITOR);
     Ok(Channels { console, results, requests, monitor })
+}
+
+const MONITOR: &[&str] = &["-mon", "chardev=monitor,mode=control"];
+
+/// Connects the monitor of a peer to us.
+pub(crate) fn monitor(launch: &mut Launch) -> Result<UnixStream> {
+    let monitor = launch.channel("monitor")?;
+    launch.args(MONITOR);
+    Ok(monitor)
+}
+
+/// The peer moves in here.
+pub(crate) fn incoming(launch: &mut Launch, run: &Path) {
+    let place = format!("unix:{}", run.join("move").display());
+    launch.args(&["-incoming", &place]);
 }
 
 #[cfg(test)]
