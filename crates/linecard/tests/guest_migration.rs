@@ -1,6 +1,9 @@
-//! A guest that moves from one QEMU to another while TCP passes: what a vhost port of `linecard fwd`, outside, writes
-//! to its memory meanwhile is in the dirty-page log, or QEMU would leave it behind. Two of this guest's cards face the two
-//! QEMUs; a bridge learns where the peer is.
+//! A guest that moves from one QEMU to another while TCP passes between it and this one, through vhost ports of
+//! `linecard fwd`, outside: logging begins while the rings run, and they go on in the other QEMU where they were. Two of
+//! this guest's cards face the two QEMUs; a bridge learns where the peer is.
+//!
+//! What it does not show is that each page is logged: it passes without any bit set, as the guest writes to nearly all of
+//! those pages itself. The bits are tested in the same process, by `linecard-pmd-vhost`.
 //!
 //! guest: iommu=none, nodes=1, cpus=2, memory=512, hugepages=0, limit=150
 //! guest: chardev=socket,id=c0,path={run}/near0, netdev=vhost-user,id=n0,chardev=c0
