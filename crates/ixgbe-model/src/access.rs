@@ -95,6 +95,7 @@ impl Device {
             Effect::Fdircmd => self.write_fdircmd(value),
             Effect::SystemTime => self.write_system_time(),
             Effect::Rttbcnrc => self.write_rate_limit(value),
+            Effect::Hicr => self.write_hicr(before, value),
             _ => {}
         }
     }

@@ -22,8 +22,8 @@ use crate::tx::Transmitting;
 pub struct Identity {
     /// Its first MAC address.
     pub mac: [u8; 6],
-    /// PCI device id. An X540's (1528, 1560) has a PHY behind MDIO; otherwise the behaviour is the 82599's
-    /// whatever it says.
+    /// PCI device id. An X540's (1528, 1560) and an X550's (1563, 15D1) has a PHY behind MDIO, an X550's an EEPROM
+    /// behind its firmware; otherwise the behaviour is the 82599's whatever it says.
     pub device_id: u16,
 }
 
@@ -106,6 +106,7 @@ impl Device {
         self.nonvolatile.reset();
         self.faults.deferred.clear();
         self.link.restart();
+        self.enable_mailbox();
         self.update_light();
         self.preset_address();
         self.update_pin();

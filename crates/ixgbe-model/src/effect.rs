@@ -44,6 +44,7 @@ pub(crate) enum Effect {
     RxStampHigh,
     TxStampHigh,
     Rttbcnrc,
+    Hicr,
 }
 
 use Effect::*;
@@ -80,6 +81,7 @@ const EFFECTS: &[(Register, Effect)] = &[
     (TXSTMPH, TxStampHigh),
     (RTTBCNRC, Rttbcnrc),
     (FCTRL, Fctrl),
+    (HICR, Hicr),
 ];
 
 /// Bits that a write can change, where that is not all of them.

@@ -60,7 +60,18 @@ pub struct Faults {
     pub stuck_queues: bool,
     /// Requests as a bus master are under way for ever: STATUS says so until a reset, and after it.
     pub endless_requests: bool,
+    /// What an X550's firmware does with every command.
+    pub mailbox: Option<MailboxFault>,
     pub(crate) deferred: Vec<Deferred>,
+}
+
+/// What a firmware does instead of what it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailboxFault {
+    /// Nothing, ever.
+    Silent,
+    /// It takes commands, and says that they failed.
+    Refuses,
 }
 
 impl Faults {

@@ -39,7 +39,7 @@
 //!
 //! # What it does not have
 //!
-//! DCB, virtual functions, IPsec, MACsec, FCoE, wake on LAN, the firmware's mailbox, timing of the
+//! DCB, virtual functions, IPsec, MACsec, FCoE, wake on LAN, of the firmware's mailbox all but the EEPROM, timing of the
 //! bus, DCA (ignored).
 
 mod access;
@@ -69,7 +69,7 @@ pub mod wire;
 pub use bus::{Direction, Dma, DmaFault, Host, Interrupts, Level, Light, Message, Unplugged, Wire};
 pub use config_space::ConfigSpace;
 pub use device::{Bar, Device, Identity};
-pub use fault::{Faults, Garbage, Presence};
+pub use fault::{Faults, Garbage, MailboxFault, Presence};
 pub use interrupt::Table;
 pub use journal::{Access, Breach, Journal};
 pub use link::Carrier;

@@ -1,6 +1,7 @@
 //! EEPROM: its image, and reading it word by word (§6, §8.2.3.2).
 
 pub(crate) mod i2c;
+mod mailbox;
 pub(crate) mod spi;
 
 use linecard_ixgbe_regs::registers::{EEC, EERD, eerd};
@@ -23,11 +24,22 @@ const FIRMWARE: u16 = 0x300;
 pub(crate) struct Nonvolatile {
     pub(crate) spi: Spi,
     image: Box<[u16]>,
+    way: Way,
+}
+
+/// How words are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By EERD.
+    Register,
+    /// An X550's, by its firmware.
+    Mailbox,
 }
 
 impl Nonvolatile {
     pub(crate) fn new(mac: [u8; 6], device_id: u16) -> Self {
-        Self { spi: Spi::default(), image: image(mac, device_id) }
+        let way = mailbox::way(device_id);
+        Self { spi: Spi::default(), image: image(mac, device_id, way), way }
     }
 
     pub(crate) fn reset(&mut self) {
@@ -40,7 +52,7 @@ impl Nonvolatile {
 }
 
 /// What drivers look at, and 0xFFFF elsewhere.
-fn image(mac: [u8; 6], device_id: u16) -> Box<[u16]> {
+fn image(mac: [u8; 6], device_id: u16, way: Way) -> Box<[u16]> {
     let mut words = vec![0xFFFFu16; WORDS];
     words[0x00] = 0x0000;
     for (at, pair) in mac.chunks(2).enumerate() {
@@ -64,9 +76,17 @@ fn image(mac: [u8; 6], device_id: u16) -> Box<[u16]> {
     words[0x19] = device_id;
     lay_modules(&mut words);
     lay_firmware(&mut words);
-    let sum = words[..CHECKSUM_WORD].iter().fold(0u16, |sum, word| sum.wrapping_add(*word));
+    words[CHECKSUM_WORD] = 0;
+    let sum = match way {
+        Way::Register => sum(&words[..CHECKSUM_WORD]),
+        Way::Mailbox => mailbox::lay_areas(&mut words),
+    };
     words[CHECKSUM_WORD] = CHECKSUM.wrapping_sub(sum);
     words.into()
+}
+
+fn sum(words: &[u16]) -> u16 {
+    words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
 }
 
 /// A header, then pairs of a module's type and where its sequence lies; then the sequences, of which
@@ -95,7 +115,7 @@ fn lay_firmware(words: &mut [u16]) {
 impl Device {
     /// The word is there at once.
     pub(crate) fn write_eerd(&mut self, value: u32) {
-        if !eerd::START.is_set(value) {
+        if !eerd::START.is_set(value) || self.nonvolatile.way == Way::Mailbox {
             return;
         }
         let word = self.nonvolatile.word(eerd::ADDR.of(value));
@@ -129,8 +149,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_the_one_that_drivers_want() {
-        let image = image([2, 0, 0, 0, 0, 1], 0x10FB);
-        let sum = image[..=CHECKSUM_WORD].iter().fold(0u16, |sum, word| sum.wrapping_add(*word));
-        assert_eq!(sum, CHECKSUM);
+        let image = image([2, 0, 0, 0, 0, 1], 0x10FB, Way::Register);
+        assert_eq!(sum(&image[..=CHECKSUM_WORD]), CHECKSUM);
     }
 }

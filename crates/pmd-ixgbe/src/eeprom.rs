@@ -2,6 +2,7 @@
 
 use crate::hardware::{Hardware, PATIENCE, Shared};
 use crate::ids::Family;
+use crate::mailbox;
 use crate::registers::Until;
 use crate::trouble::Trouble;
 use linecard_ixgbe_regs::registers::*;
@@ -9,54 +10,85 @@ use linecard_ixgbe_regs::registers::*;
 /// §6.3.3.1: what words 0 to 0x3F sum up to, when the pointers' areas are left out.
 const SUM: u16 = 0xBABA;
 
-/// The pointers whose areas count too (§6.3.3.1): words 3 to 0xE.
-const AREAS: std::ops::RangeInclusive<u16> = 0x03..=0x0E;
+/// Words that the sum is about besides areas, and the last that an X550's is.
+const OWN: u32 = 0x40;
+const OWN_OF_X550: u32 = 0x42;
 
-/// The pointers of an X540 whose areas do not: its PHY's, and the option ROM's.
-const NOT_OF_X540: [u16; 2] = [0x04, 0x05];
+/// The pointers whose areas count too (§6.3.3.1): words 3 to 0xE, and of an X550 from 2 on.
+const AREAS: std::ops::RangeInclusive<u32> = 0x03..=0x0E;
+const AREAS_OF_X550: std::ops::RangeInclusive<u32> = 0x02..=0x0E;
 
-/// A word.
-pub(crate) fn word(hardware: &Hardware, at: u16) -> Result<u16, Trouble> {
+/// The pointers of an X540 and an X550 whose areas do not: the PHY's, and the option ROM's.
+const NEVER: [u32; 2] = [0x04, 0x05];
+
+/// Areas of an X550 that do not begin with their length, and their words.
+const LENGTHS_OF_X550: [(u32, u16); 3] = [(0x06, 0x24), (0x07, 0x08), (0x08, 0x08)];
+
+/// What is beyond an EEPROM.
+const END: u16 = 0x4000;
+
+/// Words from `from` on.
+pub(crate) fn words(hardware: &Hardware, from: u32, count: u32) -> Result<Vec<u16>, Trouble> {
+    sharing(hardware, || read(hardware, from, count))
+}
+
+fn sharing<R>(
+    hardware: &Hardware,
+    work: impl FnOnce() -> Result<R, Trouble>,
+) -> Result<R, Trouble> {
+    let what = if hardware.family == Family::X550 { Shared::Mailbox } else { Shared::Eeprom };
+    hardware.sharing(what, work)
+}
+
+/// Words, by whoever has them: a register, or the firmware.
+fn read(hardware: &Hardware, from: u32, count: u32) -> Result<Vec<u16>, Trouble> {
+    match hardware.family {
+        Family::X550 => mailbox::read(hardware, from, count),
+        _ => (from..from + count).map(|at| word(hardware, at)).collect(),
+    }
+}
+
+fn word(hardware: &Hardware, at: u32) -> Result<u16, Trouble> {
     let registers = &hardware.registers;
-    let ask = eerd::ADDR.put(eerd::START.mask(), u32::from(at));
-    registers.write(&EERD, ask);
+    registers.write(&EERD, eerd::ADDR.put(eerd::START.mask(), at));
     registers.wait(&Until::set(&EERD, eerd::DONE, PATIENCE))?;
     Ok(registers.field(&EERD, eerd::DATA) as u16)
 }
 
-/// Words from `from` on.
-pub(crate) fn words(hardware: &Hardware, from: u32, count: u32) -> Result<Vec<u16>, Trouble> {
-    let read = || (from..from + count).map(|at| word(hardware, at as u16)).collect();
-    hardware.sharing(Shared::Eeprom, read)
-}
-
 /// An error unless the checksum is right.
 pub(crate) fn check(hardware: &Hardware) -> Result<(), Trouble> {
-    let sum = hardware.sharing(Shared::Eeprom, || {
-        let mut sum = 0u16;
-        for at in 0..0x40 {
-            sum = sum.wrapping_add(word(hardware, at)?);
-        }
-        let is_left_out =
-            |pointer: &u16| hardware.family != Family::I82599 && NOT_OF_X540.contains(pointer);
-        for pointer in AREAS.filter(|pointer| !is_left_out(pointer)) {
-            sum = sum.wrapping_add(area(hardware, pointer)?);
+    let (count, areas) = match hardware.family {
+        Family::X550 => (OWN_OF_X550, AREAS_OF_X550),
+        _ => (OWN, AREAS),
+    };
+    let never = if hardware.family == Family::I82599 { &[][..] } else { &NEVER };
+    let sum = sharing(hardware, || {
+        let own = read(hardware, 0, count)?;
+        let mut sum = total(&own);
+        for pointer in areas.filter(|pointer| !never.contains(pointer)) {
+            sum = sum.wrapping_add(area(hardware, pointer, own[pointer as usize])?);
         }
         Ok(sum)
     })?;
     if sum == SUM { Ok(()) } else { Err(Trouble::Eeprom { sum }) }
 }
 
-/// The sum of an area: its first word is its length. Absent, or beyond what an EEPROM has: nothing.
-fn area(hardware: &Hardware, pointer: u16) -> Result<u16, Trouble> {
-    const END: u16 = 0x4000;
-    let at = word(hardware, pointer)?;
+fn total(words: &[u16]) -> u16 {
+    words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
+}
+
+/// The sum of an area, which most have begin with its length. Absent, or beyond what an EEPROM has: nothing.
+fn area(hardware: &Hardware, pointer: u32, at: u16) -> Result<u16, Trouble> {
     if at == 0 || at >= END {
         return Ok(0);
     }
-    let length = word(hardware, at)?;
+    let fixed = LENGTHS_OF_X550.iter().find(|(of, _)| *of == pointer);
+    let (at, length) = match fixed.filter(|_| hardware.family == Family::X550) {
+        Some((_, length)) => (at, *length),
+        None => (at + 1, read(hardware, at.into(), 1)?[0]),
+    };
     if length == 0 || length >= END - at {
         return Ok(0);
     }
-    (at + 1..=at + length).try_fold(0u16, |sum, at| Ok(sum.wrapping_add(word(hardware, at)?)))
+    Ok(total(&read(hardware, at.into(), length.into())?))
 }

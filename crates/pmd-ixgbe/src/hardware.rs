@@ -22,6 +22,8 @@ const FLUSH: Duration = Duration::from_micros(20);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shared {
     Eeprom,
+    /// The EEPROM, and the mailbox to the firmware that has it.
+    Mailbox,
     Phy,
     MacCsr,
 }
@@ -124,6 +126,11 @@ impl Hardware {
     fn bits(&self, what: Shared) -> (u32, u32) {
         let second = self.function() == 1;
         let (ours, theirs) = match what {
+            Shared::Mailbox => {
+                let both = sw_fw_sync::SW_EEPROM.mask() | sw_fw_sync::SW_MNG.mask();
+                // While the hardware has the flash, the firmware is busy with it.
+                return (both, sw_fw_sync::FW_EEPROM.mask() | sw_fw_sync::SW_FLASH.mask());
+            }
             Shared::Eeprom => (sw_fw_sync::SW_EEPROM, sw_fw_sync::FW_EEPROM),
             Shared::Phy if second => (sw_fw_sync::SW_PHY1, sw_fw_sync::FW_PHY1),
             Shared::Phy => (sw_fw_sync::SW_PHY0, sw_fw_sync::FW_PHY0),

@@ -41,7 +41,7 @@
 //! # Map
 //!
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
-//! with every [`Departure`] from it, `eeprom`, `link`, `queue` rings and how they stop, `rx` (by the loops of
+//! with every [`Departure`] from it, `eeprom`, `mailbox` to an X550's firmware, `link`, `queue` rings and how they stop, `rx` (by the loops of
 //! [`ReceivePath`]), `tx`, `fetch` thresholds,
 //! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
 //! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together.
@@ -59,6 +59,7 @@ mod inspect;
 mod interrupts;
 mod known;
 mod link;
+mod mailbox;
 mod open;
 mod pause;
 mod port;

@@ -32,9 +32,12 @@ pub(crate) enum Trouble {
     Processor { path: &'static str },
     /// The EEPROM's checksum is wrong.
     #[error(
-        "the EEPROM's words 0 to 0x3F sum up to {sum:#06x} and not to 0xbaba: the card's settings are damaged"
+        "the EEPROM's words, those behind pointers included, sum up to {sum:#06x} and not to 0xbaba: the card's settings are damaged"
     )]
     Eeprom { sum: u16 },
+    /// The firmware, behind its mailbox.
+    #[error("the card's firmware {what}: update it, or power the card off and on")]
+    Firmware { what: &'static str },
     /// No usable address in the EEPROM.
     #[error("the card's own address is {address}: no station can have it, set one in the EEPROM")]
     Address { address: String },

@@ -61,6 +61,8 @@ registers! {
         FW_PHY1 7,
         FW_MAC_CSR 8,
         FW_FLASH 9,
+        /// X540, X550: the mailbox to the firmware, which software alone takes.
+        SW_MNG 10,
         /// X540: reads 0 to the first who reads, as SWSM.SMBI does.
         REGSMP 31,
     }
@@ -78,7 +80,10 @@ registers! {
         STATUS_VALID 2,
     }
     /// Firmware status.
-    FWSTS, fwsts = ReadOnly 0x15F0C {}
+    FWSTS, fwsts = ReadWrite 0x15F0C {
+        /// The firmware was reset; writing it says that that is known.
+        FWRI 9,
+    }
     /// Memory of the host interface.
     FLEX_MNG, flex_mng = ReadWrite 0x15800 + 4 * 448 {}
     /// Analog core configuration.

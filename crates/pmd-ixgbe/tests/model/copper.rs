@@ -1,12 +1,17 @@
-//! An X540: a card with a PHY behind MDIO, and no cage.
+//! An X540: a card with a PHY behind MDIO, and no cage; and an X550, whose EEPROM is behind its firmware.
 
 use crate::bed::Modelled;
 use crate::ends::*;
-use linecard_ixgbe_model::Identity;
+use linecard_ixgbe_model::{Identity, MailboxFault};
 use linecard_pmd_core::{Controls, Error, Event, LinkState, PortConfig};
+use linecard_pmd_ixgbe::IxgbePort;
 
 fn x540(pool: &linecard_mbuf::MbufPool) -> [End; 2] {
-    let identity = |last| Identity { mac: [2, 0, 0, 0, 0, last], device_id: 0x1528 };
+    cards(pool, 0x1528)
+}
+
+fn cards(pool: &linecard_mbuf::MbufPool, device_id: u16) -> [End; 2] {
+    let identity = |last| Identity { mac: [2, 0, 0, 0, 0, last], device_id };
     Modelled::pair_of([identity(1), identity(2)]).map(|card| {
         let (port, queues) = start(&card, PortConfig::new(pool));
         End { card, port, queues }
@@ -45,4 +50,48 @@ fn what_only_an_sfp_card_has_is_refused() {
     assert!(matches!(left.port.module(), Err(Error::Unsupported { .. })));
     assert!(matches!(left.port.clock(), Err(Error::Unsupported { .. })));
     assert!(left.port.firmware().is_ok() && left.port.read_eeprom(0..64).is_ok());
+}
+
+const X550: u16 = 0x1563;
+
+#[test]
+fn an_x550_shows_its_eeprom_through_its_firmware() {
+    let pool = pool();
+    let [mut left, mut right] = cards(&pool, X550);
+    left.send(packet(&pool, &udp(b"copper")));
+    assert_eq!(right.receive().len(), 1);
+    let mac = left.port.mac().0;
+    assert_eq!(left.port.read_eeprom(0x20..0x26).expect("it is there"), mac);
+    assert_eq!(left.port.read_eeprom(0x21..0x24).expect("odd"), mac[1..4]);
+    let all = left.port.read_eeprom(0..8192).expect("in several reads");
+    assert_eq!((all.len(), &all[0x20..0x26]), (8192, &mac[..]));
+    assert!(left.port.firmware().expect("a track id").starts_with("0x8000"));
+    left.card.assert_clean();
+}
+
+fn opened(change: impl FnOnce(&Modelled)) -> Result<IxgbePort, Error> {
+    let identity = Identity { device_id: X550, ..Identity::default() };
+    let card = Modelled::with(identity);
+    change(&card);
+    IxgbePort::open(Box::new(card), crate::options())
+}
+
+#[test]
+fn an_x550_whose_eeprom_is_damaged_is_refused() {
+    assert!(opened(|_| {}).is_ok());
+    // Behind pointers: one area that has its own length, and one that begins with it.
+    for word in [0x41, 0x410, 0x470] {
+        let damaged = opened(|card| card.model().set_eeprom_word(word, 0x1234));
+        let text = damaged.expect_err("damaged").to_string();
+        assert!(text.contains("settings are damaged"), "{word:#x}: {text}");
+    }
+}
+
+#[test]
+fn a_firmware_that_says_nothing_or_no_is_an_error_and_no_hang() {
+    for (fault, says) in [(MailboxFault::Silent, "HICR"), (MailboxFault::Refuses, "refused")] {
+        let failed = opened(|card| card.model().faults().mailbox = Some(fault));
+        let text = failed.expect_err("no EEPROM").to_string();
+        assert!(text.contains(says), "{text}");
+    }
 }
