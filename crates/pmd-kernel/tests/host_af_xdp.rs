@@ -190,6 +190,26 @@ fn packets_that_cannot_be_lent_are_copied_and_all_buffers_come_home() {
 
 #[test]
 #[ignore = "host level: cargo xtask test host"]
+fn frames_of_an_mtu_that_was_set_while_the_port_runs_are_sent() {
+    if !needs(&[Need::Root, Need::Tool("tc")]) {
+        return;
+    }
+    let (cable, pool) = (Cable::lay(), pool(4095));
+    reflect(&cable.far, cable.veth.second());
+    let config = PortConfig::new(&pool).mtu(1000);
+    let (mut port, mut queues) = cable.start(cable.options(), config);
+    port.set_mtu(1500).expect("it can");
+    let mut frame = vec![7; 1514];
+    frame[..14].copy_from_slice(b"\xFF\xFF\xFF\xFF\xFF\xFF\x02lc\0\0\x01\x88\xB5");
+    let mut burst = Burst::new();
+    burst.push(packet(&pool, &frame)).expect("room");
+    assert_eq!(queues.tx[0].send(&mut burst), 1);
+    let back = receive(&mut *queues.rx[0], |packet| bytes(packet) == frame);
+    assert!(back.is_some(), "{:?}", port.stats());
+}
+
+#[test]
+#[ignore = "host level: cargo xtask test host"]
 fn a_port_that_stops_gives_the_interface_back_to_the_kernels_stack() {
     if !needs(&[Need::Root, Need::Tool("ping")]) {
         return;

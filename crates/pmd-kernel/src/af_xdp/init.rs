@@ -43,6 +43,7 @@ pub(super) fn open(options: AfXdpOptions) -> Result<AfXdpPort, Error> {
         gate: Gate::default(),
         redirection: None,
         sockets: Vec::new(),
+        longest: Arc::default(),
         station,
         options,
     })
@@ -93,7 +94,7 @@ impl AfXdpPort {
             return Err(self.station.refused(what.into()));
         }
         self.station.same_namespace()?;
-        let longest = self.station.ask_mtu()? + OVERHEAD;
+        self.send_up_to(self.station.ask_mtu()?);
         let (rx_count, tx_count) = (config.rx_queue_count(), config.tx_queue_count());
         let map = SocketMap::new(rx_count.max(1)).map_err(|error| self.refuse(error))?;
         let rings: Result<Vec<_>, _> =
@@ -119,6 +120,7 @@ impl AfXdpPort {
             }
             if let Some(counters) = stats.tx.get(queue) {
                 let told = (path.clone(), gate.clone());
+                let longest = Arc::clone(&self.longest);
                 let tx = XdpTx::new(umem, tx, longest, Arc::clone(counters), told);
                 queues.tx.push(Box::new(tx));
             }

@@ -33,7 +33,8 @@ use linecard_pmd_core::{
 };
 use std::cell::Cell;
 use std::os::fd::BorrowedFd;
-use std::sync::Weak;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// An AF_XDP port.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct AfXdpPort {
     /// The program, while the port runs.
     redirection: Option<Redirection>,
     sockets: Vec<Socket>,
+    /// Bytes of the longest frame that is sent.
+    longest: Arc<AtomicUsize>,
     station: Station,
     options: AfXdpOptions,
 }
@@ -70,6 +73,12 @@ impl AfXdpPort {
     /// Why it cannot be opened, and what to do.
     pub fn open(options: AfXdpOptions) -> Result<AfXdpPort, Error> {
         init::open(options)
+    }
+
+    /// Sends frames of this MTU from now on.
+    fn send_up_to(&self, mtu: usize) {
+        // Relaxed: a limit, and nothing else hangs on it.
+        self.longest.store(mtu + crate::OVERHEAD, Ordering::Relaxed);
     }
 
     /// Gives the interface back to the kernel's stack.
@@ -138,7 +147,9 @@ impl Driver for AfXdpPort {
         if let Some(config) = &self.config {
             init::check_buffers(&self.info.name, config, mtu)?;
         }
-        self.station.set_mtu(mtu)
+        self.station.set_mtu(mtu)?;
+        self.send_up_to(mtu);
+        Ok(())
     }
 }
 

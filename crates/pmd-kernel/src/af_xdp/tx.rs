@@ -8,6 +8,7 @@ use linecard_pmd_core::{Gate, Path, TxCounters, TxQueue};
 use linecard_virtqueue::offload::is_simple;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The shortest frame that has a header.
 const SHORTEST: usize = 14;
@@ -17,8 +18,8 @@ pub(super) struct XdpTx {
     sending: ToKernel<Desc>,
     sent: FromKernel<u64>,
     lent: Lent,
-    /// Bytes of the longest frame.
-    longest: usize,
+    /// Bytes of the longest frame, which the port may change while it runs.
+    longest: Arc<AtomicUsize>,
     counters: Arc<TxCounters>,
     path: Path,
     gate: Gate,
@@ -40,7 +41,7 @@ impl XdpTx {
     pub(super) fn new(
         umem: Arc<Umem>,
         (sending, sent): (ToKernel<Desc>, FromKernel<u64>),
-        longest: usize,
+        longest: Arc<AtomicUsize>,
         counters: Arc<TxCounters>,
         (path, gate): (Path, Gate),
     ) -> Self {
@@ -48,8 +49,9 @@ impl XdpTx {
     }
 
     fn way(&self, packet: &Mbuf) -> Way {
-        let len = packet.len();
-        if !is_simple(packet) || !(SHORTEST..=self.longest).contains(&len) {
+        // Relaxed: frames a moment earlier or later do not matter.
+        let (len, longest) = (packet.len(), self.longest.load(Ordering::Relaxed));
+        if !is_simple(packet) || !(SHORTEST..=longest).contains(&len) {
             return Way::Drop;
         }
         let ours = packet.home() == self.lent.umem().pool.raw().home();
