@@ -29,7 +29,8 @@ const INTEL: u16 = 0x8086;
 use Family::{I82599, X540, X550};
 use Media::{Backplane, Copper, Sfp};
 
-/// Device ids, as the kernel's and DPDK's drivers know them.
+/// Device ids, as the kernel's and DPDK's drivers know them. Not here: X553 (15C2 to 15CE), whose registers for the
+/// EEPROM and its semaphores lie elsewhere.
 const CARDS: &[(u16, Family, Media)] = &[
     (0x10F7, I82599, Backplane), // KX4
     (0x1514, I82599, Backplane), // KX4 mezzanine
@@ -55,11 +56,6 @@ const CARDS: &[(u16, Family, Media)] = &[
     (0x15AB, X550, Backplane),   // X552 KR
     (0x15AC, X550, Sfp),         // X552 SFP+
     (0x15AD, X550, Copper),      // X552 10GBASE-T
-    (0x15C2, X550, Backplane),   // X553 KR
-    (0x15C3, X550, Backplane),   // X553 KR-L
-    (0x15C4, X550, Sfp),         // X553 SFP N
-    (0x15CE, X550, Sfp),         // X553 SFP
-    (0x15C8, X550, Copper),      // X553 10GBASE-T
 ];
 
 /// Whether the driver knows a device, and as what.
