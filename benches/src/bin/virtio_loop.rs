@@ -3,8 +3,8 @@
 //! `--seconds` prints how many came back a second. DPDK's twin is `dpdk-testpmd` with `net_vhost` and
 //! `net_virtio_user`, both forwarding `io` (or `txonly` and `rxonly`, as `--way` says).
 //!
-//! `both PATH` has both ends in one thread, and sends `--first` bursts to and fro, one after the other: for
-//! counting instructions, of two runs whose difference is bursts alone.
+//! `both PATH` has both ends in one thread, and sends `--first` bursts to and fro, one after the other, and says how
+//! long that took: for counting instructions, by `callgrind` or by the clock of a guest that counts them.
 
 #![expect(clippy::print_stdout, reason = "what it measures goes to standard output")]
 
@@ -113,7 +113,7 @@ fn both(arguments: &Arguments, pool: &MbufPool) -> Result<(), Box<dyn Error>> {
     while far.rx[0].receive(&mut burst) == 0 && Instant::now() < end {
         near.tx[0].send(&mut frames(arguments, pool)?);
     }
-    let mut packets = 0;
+    let (mut packets, start) = (0, Instant::now());
     for _ in 0..arguments.first {
         near.tx[0].send(&mut burst);
         burst.clear();
@@ -122,7 +122,9 @@ fn both(arguments: &Arguments, pool: &MbufPool) -> Result<(), Box<dyn Error>> {
         burst.clear();
         packets += near.rx[0].receive(&mut burst);
     }
-    println!("{{\"packets\":{packets},\"path\":\"{}\"}}", near.rx[0].path().name);
+    let took = start.elapsed().as_nanos();
+    let path = near.rx[0].path().name;
+    println!("{{\"packets\":{packets},\"nanoseconds\":{took},\"path\":\"{path}\"}}");
     Ok(())
 }
 

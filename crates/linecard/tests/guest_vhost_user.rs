@@ -12,7 +12,7 @@
 //! peer runs: ip address add 198.51.100.2/24 dev eth0
 //! peer runs: ip link set eth0 up
 //! peer runs: iperf3 --server --daemon
-//! peer runs: echo 'cat /proc/sys/kernel/random/boot_id /proc/net/snmp; echo .; read order && reboot -f' >/obey
+//! peer runs: echo 'cat /proc/sys/kernel/random/boot_id /proc/net/snmp; echo .; read order && ip link set eth0 down && reboot -f' >/obey
 //! peer runs: chmod +x /obey; sed -i '1i #!/bin/sh' /obey
 //! peer runs: nc -ll -p 7000 -e /obey &
 //! host: linecard/bin/linecard fwd --offloads pass --idle sleep --rxq 2 --port vhost:path={run}/near,queues=2,iommu=1 --port vhost:path={run}/far,queues=2
@@ -33,6 +33,9 @@ const NIC: &str = "0000:01:00.0";
 const ADDRESS: &str = "198.51.100.1/24";
 const PEER: &str = "198.51.100.2";
 
+/// Fewer frames than ten million bytes are if each is cut, by a quarter; small ones are among them on a slow machine.
+const MANY: u64 = 10_000_000 / 1448 * 3 / 4;
+
 /// Our end, made by whoever comes first, once the peer has booted.
 fn end() -> &'static End {
     static END: LazyLock<End> = LazyLock::new(|| {
@@ -43,7 +46,8 @@ fn end() -> &'static End {
     &END
 }
 
-/// What the peer says of itself: the number of its boot, and its counters. With an order, it reboots.
+/// What the peer says of itself: the number of its boot, and its counters. With an order, it reboots: with its
+/// interface down, since a Linux 6.1 that answered while it shut its device was seen to hang (soft lock-up).
 fn ask(order: &str) -> Option<(String, String)> {
     let connect =
         || TcpStream::connect_timeout(&(format!("{PEER}:7000").parse().unwrap()), PATIENCE);
@@ -100,7 +104,7 @@ fn large_tcp_is_cut_and_summed_for_a_guest_that_takes_neither_undone() {
     let packets = end().counters().tx_packets - before;
     // The receiver stops to count when the sender has sent all, not when all has come.
     assert!(sent.bytes > 1_000_000, "{sent:?}");
-    assert!(packets < 10_000_000 / 1448 / 2, "{packets} frames: they were cut before the port");
+    assert!(packets < MANY, "{packets} frames: they were cut before the port");
     assert_eq!(tcp_checksum_errors(&asked().1), 0);
 }
 
@@ -115,7 +119,7 @@ fn large_tcp_passes_uncut_to_a_guest_that_takes_it() {
     let words = format!("--reverse --client {PEER} --bytes 10000000");
     end().netns.program("iperf3").words(&words).run().unwrap();
     let packets = end().counters().rx_packets - before;
-    assert!(packets < 10_000_000 / 1448 / 2, "{packets} frames: somebody has cut them");
+    assert!(packets < MANY, "{packets} frames: somebody has cut them");
     assert_eq!(end().checksum_errors(), 0);
 }
 
