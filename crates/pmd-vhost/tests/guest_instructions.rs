@@ -21,21 +21,16 @@ const BURSTS: &str = "2000";
 /// Between two looks at testpmd's rates, in the guest's own time; and how many looks. The guest's kernel has work of
 /// its own now and then, so the least is the figure.
 const LONG: Duration = Duration::from_millis(200);
-const LOOKS: usize = 3;
+const LOOKS: usize = 5;
 
 /// A kind of ring: its name, and how each side is told of it.
 type Ring = (&'static str, &'static [&'static str], &'static str);
 
-const RINGS: [Ring; 5] = [
+const RINGS: [Ring; 4] = [
     ("packed mergeable", &["--packed", "--mergeable"], "packed_vq=1,mrg_rxbuf=1,in_order=0"),
     ("split mergeable", &["--mergeable"], "mrg_rxbuf=1,in_order=0"),
     ("split in-order", &["--in-order"], "mrg_rxbuf=0,in_order=1"),
     ("packed in-order", &["--packed", "--in-order"], "packed_vq=1,mrg_rxbuf=0,in_order=1"),
-    (
-        "packed in-order vectorized",
-        &["--packed", "--in-order"],
-        "packed_vq=1,mrg_rxbuf=0,in_order=1,vectorized=1",
-    ),
 ];
 
 fn tell(ring: &Ring, value: f64) {
@@ -102,10 +97,12 @@ fn testpmd(ring: &Ring) -> f64 {
     let rate = |text: &str| text.split_whitespace().next().and_then(|word| word.parse().ok());
     let rates: Vec<f64> = output.stdout.split("Rx-pps:").skip(1).filter_map(rate).collect();
     assert_eq!(rates.len(), 2 * LOOKS, "{}", output.printed());
-    // A rate is since the last look; the first of each port is since its start.
-    let costs = rates.chunks_exact(2).skip(1).map(|ports| {
+    // A rate is since the last look, the first of each port since its start; two looks that were taken at once tell
+    // nothing.
+    let told = rates.chunks_exact(2).skip(1).filter(|ports| ports[0] > 0.0);
+    let costs = told.map(|ports| {
         let apart = (ports[0] - ports[1]).abs() / ports[0].max(ports[1]);
-        assert!(apart < 0.02, "one way has more bursts than the other: {ports:?}");
+        assert!(apart < 0.02, "{ports:?} packets a second: {}", output.printed());
         2e9 / (ports[0] + ports[1])
     });
     costs.fold(f64::INFINITY, f64::min)
