@@ -97,7 +97,7 @@ impl Parcels {
     /// thread from all others.
     #[inline(always)]
     pub(crate) fn are_enough(&self) -> bool {
-        self.list.len() + self.walked >= MOST_LOOKS
+        self.left() == 0
     }
 
     /// How many chains of one descriptor a burst may have yet.

@@ -10,8 +10,9 @@
 //!   takes nothing, until it is made anew.
 //!
 //! Four rings: split and packed, each receiving (a descriptor a buffer) and sending (chains). Each
-//! in two [`Order`]s: in any order, numbers of buffers come from a queue of free ones and are looked
-//! up; in order (`IN_ORDER`), numbers are positions, and one used entry may stand for all before it.
+//! in two [`Order`]s: in any order, numbers of buffers come from a queue of free ones (split) or are positions, as
+//! long as those are free (packed), and are looked up; in order (`IN_ORDER`), numbers are positions, and one used
+//! entry may stand for all before it.
 
 mod cells;
 mod control;
