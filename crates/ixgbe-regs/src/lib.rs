@@ -35,10 +35,11 @@
 //!
 //! # Map
 //!
-//! * [`registers`]: the constants, by group; for a register `NAME` its fields are in module `name`
+//! * [`registers`]: the constants, by group; for a register `NAME` its fields are in module `name`.
+//!   [`registers::virtual_function`] is another window: a virtual function's
 //! * [`descriptor`]: receive and transmit descriptors
 //! * [`Register`], [`Field`], [`Span`], [`Access`]: what they are made of
-//! * [`find`], [`all`]: the table
+//! * [`find`], [`all`], [`all_of_virtual_function`]: the tables
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -51,10 +52,19 @@ mod table;
 mod tests;
 
 pub use field::{Field, WideField};
-pub use table::{Access, Place, Register, Span, all, find};
+pub use table::{Access, Place, Register, Span, all, all_of_virtual_function, find};
 
 /// Bytes of BAR 0, the window of registers (§9.3.6.1).
 pub const BAR0_BYTES: u32 = 0x80000;
+
+/// Bytes of a virtual function's BAR 0, and of its BAR 3, where its MSI-X table is (§9.4).
+pub const VF_BAR_BYTES: u32 = 0x4000;
+
+/// Vectors of a virtual function's MSI-X table.
+pub const VF_MSIX_VECTORS: u32 = 3;
+
+/// Queues of a virtual function, each way, at most: as many as its pool has.
+pub const VF_QUEUES: u32 = 8;
 
 /// Bytes of BAR 4, with the MSI-X table at 0 and the pending bits at [`MSIX_PBA`] (§8.2.3.6).
 pub const MSIX_BAR_BYTES: u32 = 0x4000;

@@ -41,7 +41,7 @@ macro_rules! registers {
             }
         )*
         /// All of this group.
-        pub(super) const $list: &[&crate::Register] = &[ $( &$name ),* ];
+        pub(crate) const $list: &[&crate::Register] = &[ $( &$name ),* ];
     };
     (@span $first:literal) => { crate::Span { first: $first, stride: 4, count: 1 } };
     (@span $first:literal, $stride:literal, $count:literal) => {
@@ -68,6 +68,7 @@ mod receive;
 mod statistics;
 mod time_sync;
 mod transmit;
+pub mod virtual_function;
 mod virtualization;
 
 pub use dcb::*;

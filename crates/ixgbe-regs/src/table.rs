@@ -2,6 +2,7 @@
 
 use crate::Field;
 use crate::registers::GROUPS;
+use crate::registers::virtual_function::VIRTUAL_FUNCTION_GROUP;
 
 /// What reads and writes do, in the datasheet's words (§8.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +129,7 @@ pub struct Place {
     pub index: u32,
 }
 
-/// All registers, in the order of the datasheet.
+/// All registers of the physical function, in the order of the datasheet.
 pub fn all() -> impl Iterator<Item = &'static Register> {
     GROUPS.iter().flat_map(|group| group.iter().copied())
 }
@@ -137,4 +138,9 @@ pub fn all() -> impl Iterator<Item = &'static Register> {
 /// asks often builds an index first.
 pub fn find(offset: u32) -> Option<Place> {
     all().find_map(|register| register.index_of(offset).map(|index| Place { register, index }))
+}
+
+/// All registers of a virtual function, which has a BAR 0 of its own.
+pub fn all_of_virtual_function() -> impl Iterator<Item = &'static Register> {
+    VIRTUAL_FUNCTION_GROUP.iter().copied()
 }

@@ -3,7 +3,8 @@
 extern crate std;
 
 use crate::registers::*;
-use crate::{Access, BAR0_BYTES, Field, Register, all, descriptor, find};
+use crate::{Access, BAR0_BYTES, Field, Register, VF_BAR_BYTES, descriptor};
+use crate::{all, all_of_virtual_function, find};
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
@@ -17,11 +18,14 @@ fn addresses(register: &Register) -> Vec<(u32, u32)> {
 
 #[test]
 fn no_two_registers_share_an_address() {
-    let mut seen = BTreeMap::new();
-    for register in all() {
-        for (offset, index) in addresses(register) {
-            let before = seen.insert(offset, register.name);
-            assert_eq!(before, None, "{}[{index}] at {offset:#x}", register.name);
+    let windows: [Vec<_>; 2] = [all().collect(), all_of_virtual_function().collect()];
+    for window in windows {
+        let mut seen = BTreeMap::new();
+        for register in window {
+            for (offset, index) in addresses(register) {
+                let before = seen.insert(offset, register.name);
+                assert_eq!(before, None, "{}[{index}] at {offset:#x}", register.name);
+            }
         }
     }
 }
@@ -33,12 +37,15 @@ fn every_element_is_a_word_of_bar_0() {
             assert!(offset % 4 == 0 && offset < BAR0_BYTES, "{}[{index}]", register.name);
         }
     }
+    for register in all_of_virtual_function() {
+        assert!(register.offsets().all(|offset| offset % 4 == 0 && offset < VF_BAR_BYTES));
+    }
 }
 
 #[test]
 fn names_are_unique_and_sections_are_given() {
     let mut names = BTreeSet::new();
-    for register in all() {
+    for register in all().chain(all_of_virtual_function()) {
         assert!(names.insert(register.name), "{}", register.name);
         assert!(!register.section.is_empty());
     }
@@ -53,7 +60,7 @@ fn assert_field_fits(register: &Register, field: Field) {
 fn fields_fit_their_word_and_do_not_overlap() {
     // The same bits with two meanings: negotiation's pause bits lie within the whole page.
     let unions = ["LINK_PARTNER"];
-    for register in all() {
+    for register in all().chain(all_of_virtual_function()) {
         let mut taken = 0;
         for &field in register.fields {
             assert_field_fits(register, field);
@@ -120,6 +127,11 @@ fn arrays_begin_and_end_where_the_datasheet_says() {
         (TXPBSIZE, 8, 0xCC00, 0xCC1C),
         (QPRC, 16, 0x1030, 0x13F0),
         (QPRDC, 16, 0x1430, 0x17F0),
+        (PFMBMEM, 1024, 0x13000, 0x13FFC),
+        (PFMAILBOX, 64, 0x4B00, 0x4BFC),
+        (virtual_function::VFRDT, 8, 0x1018, 0x11D8),
+        (virtual_function::VFTDT, 8, 0x2018, 0x21D8),
+        (virtual_function::VFMBMEM, 16, 0x200, 0x23C),
     ];
     for (register, count, first, last) in ends {
         assert_eq!(register.count(), *count, "{}", register.name);
