@@ -1,12 +1,12 @@
-//! The card itself: what its port and its queues share, and its resets and semaphores.
+//! The card itself: its resets and semaphores.
 
+use crate::function::Function;
 use crate::ids::{Family, Media};
 use crate::registers::{Registers, Until};
 use crate::trouble::Trouble;
-use linecard_eal::device::{Command, Device, DmaMemory};
+use linecard_eal::device::{Device, DmaMemory};
 use linecard_ixgbe_regs::registers::*;
-use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the card's own work may take; the datasheet's figures are far below.
@@ -28,16 +28,14 @@ pub(crate) enum Shared {
     MacCsr,
 }
 
-/// A card, and what must outlive its queues.
+/// A card, by its physical function.
 #[derive(Debug)]
 pub(crate) struct Hardware {
-    pub(crate) registers: Registers,
     pub(crate) family: Family,
     pub(crate) media: Media,
-    /// Memory of queues that did not stop: kept until the device is reset.
-    quarantine: Mutex<Vec<Box<dyn Any + Send>>>,
-    /// Last: its drop takes bus mastering away, before the quarantine's memory may go.
-    pub(crate) device: Box<dyn Device>,
+    /// The function's.
+    pub(crate) registers: Registers,
+    pub(crate) function: Arc<Function>,
 }
 
 impl Hardware {
@@ -45,20 +43,20 @@ impl Hardware {
         device: Box<dyn Device>,
         (family, media): (Family, Media),
     ) -> Result<Self, Trouble> {
-        let registers = Registers::new(device.bar(0)?)?;
-        let quarantine = Mutex::default();
-        Ok(Hardware { registers, family, media, quarantine, device })
+        let function = Function::new(device)?;
+        let registers = function.registers.clone();
+        Ok(Hardware { family, media, registers, function: Arc::new(function) })
     }
 
     /// Which of the card's ports this is.
-    fn function(&self) -> u32 {
+    fn port(&self) -> u32 {
         self.registers.field(&STATUS, status::LAN_ID) & 1
     }
 
     /// Stops all requests of the device on the bus, and resets it (§4.2.1.6.1, §4.6.3.2).
     pub(crate) fn reset(&self) -> Result<(), Trouble> {
         let registers = &self.registers;
-        self.silence();
+        self.function.silence();
         registers.set(&CTRL, ctrl::GIO_DISABLE);
         // A device with requests under way is reset all the same: twice, as the datasheet wants it.
         let idle = registers.wait(&Until::clear(&STATUS, status::GIO_ENABLE, PATIENCE / 10));
@@ -70,10 +68,10 @@ impl Hardware {
             std::thread::sleep(AFTER_RESET);
             registers.wait(&Until::clear(&CTRL, ctrl::RST, PATIENCE))?;
         }
-        self.silence();
+        self.function.silence();
         registers.wait(&Until::set(&EEC, eec::AUTO_RD, PATIENCE))?;
         registers.wait(&Until::set(&RDRXCTL, rdrxctl::DMAIDONE, PATIENCE))?;
-        self.lock_quarantine().clear();
+        self.function.release();
         Ok(())
     }
 
@@ -88,13 +86,6 @@ impl Hardware {
         std::thread::sleep(FLUSH);
         registers.clear(&GCR_EXT, gcr_ext::BUFFERS_CLEAR);
         registers.clear(&HLREG0, hlreg0::LPBK);
-    }
-
-    /// No interrupts, and none pending (§4.6.3.1).
-    pub(crate) fn silence(&self) {
-        self.registers.write(&EIMC, u32::MAX >> 1);
-        self.registers.fill(&EIMC_EX, u32::MAX);
-        let _ = self.registers.read(&EICR);
     }
 
     /// Does something with a resource that the firmware may want too (§10.5.4).
@@ -124,7 +115,7 @@ impl Hardware {
     }
 
     fn bits(&self, what: Shared) -> (u32, u32) {
-        let second = self.function() == 1;
+        let second = self.port() == 1;
         let (ours, theirs) = match what {
             Shared::Mailbox => {
                 let both = sw_fw_sync::SW_EEPROM.mask() | sw_fw_sync::SW_MNG.mask();
@@ -172,41 +163,6 @@ impl Hardware {
         };
         while !is_ours() && begin.elapsed() < PATIENCE {
             std::thread::yield_now();
-        }
-    }
-
-    /// Whether reads are answered by nobody.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.device.is_gone()
-    }
-
-    /// Keeps what a queue used that did not stop.
-    pub(crate) fn keep(&self, memory: impl Any + Send) {
-        self.lock_quarantine().push(Box::new(memory));
-    }
-
-    /// How many queues' memory is kept.
-    pub(crate) fn kept(&self) -> usize {
-        self.lock_quarantine().len()
-    }
-
-    fn lock_quarantine(&self) -> MutexGuard<'_, Vec<Box<dyn Any + Send>>> {
-        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Hardware {
-    /// Nothing reaches memory once bus mastering is off; only then may the quarantine go. That it is
-    /// off is read back: a way to the device that fails may swallow the write.
-    fn drop(&mut self) {
-        self.silence();
-        let config = self.device.config();
-        // What it says counts for less than what is read back.
-        let _ = config.disable_bus_master();
-        let off = config.command().is_ok_and(|word| !word.contains(Command::BUS_MASTER));
-        if !off && !self.device.is_cut_off() {
-            // It may still write: better to lose the memory than to give it to somebody else.
-            self.lock_quarantine().drain(..).for_each(std::mem::forget);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Initialisation, section by section of the datasheet's §4.6.
 
+use crate::engine::Coalesce;
 use crate::hardware::{Hardware, PATIENCE};
 use crate::port::LARGEST;
 use crate::registers::{Registers, Until};
@@ -143,13 +144,6 @@ pub(crate) fn outer_tag(registers: &Registers, ether_type: Option<u16>) {
         registers.set(&CTRL_EXT, ctrl_ext::EXTENDED_VLAN);
         registers.set(&DMATXCTL, dmatxctl::GDV);
     }
-}
-
-/// Whether TCP segments are merged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coalesce {
-    No,
-    Yes,
 }
 
 /// The largest frame that is received (§8.2.3.22.13).

@@ -27,7 +27,7 @@ impl IxgbePort {
     pub(crate) fn eeprom_bytes(&mut self, range: Range<usize>) -> Result<Vec<u8>, Error> {
         let size = 2 << (6 + self.hardware.registers.field(&EEC, eec::SIZE));
         if range.end > size || range.start > range.end {
-            let (port, hint) = (self.info.name.clone(), "; it counts bytes".into());
+            let (port, hint) = (self.engine.info.name.clone(), "; it counts bytes".into());
             let asked = range.end.max(range.start);
             return Err(Error::Range { port, what: "EEPROM byte", asked, min: 0, max: size, hint });
         }
@@ -41,8 +41,8 @@ impl IxgbePort {
 
     /// Every register that the driver knows and that reading does not change.
     pub(crate) fn every_register(&self) -> Result<Vec<RegisterValue>, Error> {
-        if self.hardware.is_gone() {
-            return Err(Error::Gone { port: self.info.name.clone() });
+        if self.hardware.function.is_gone() {
+            return Err(Error::Gone { port: self.engine.info.name.clone() });
         }
         let still = linecard_ixgbe_regs::all().filter(|r| matches!(r.access, ReadOnly | ReadWrite));
         // Reading the high half of a stamp gives its place away; an X540 gives a semaphore.

@@ -45,7 +45,7 @@ impl Interrupts {
         queues: usize,
         interval: Duration,
     ) -> Result<(Option<Self>, Vec<Bell>), Trouble> {
-        let interrupts = hardware.device.interrupts();
+        let interrupts = hardware.function.device.interrupts();
         let count = queues as u32 + 1;
         let kind = match interrupts.best(count) {
             Some(InterruptKind::MsiX) => InterruptKind::MsiX,
@@ -79,14 +79,14 @@ impl Interrupts {
         let causes = registers.read(&EICR);
         registers.write(&EICR, causes);
         registers.write(&EIMS, eicr::LSC.mask() | eicr::OTHER.mask());
-        hardware.device.interrupts().unmask()?;
+        hardware.function.device.interrupts().unmask()?;
         Ok(true)
     }
 
     /// Ends them.
     pub(crate) fn stop(self, hardware: &Hardware) -> Result<(), Trouble> {
-        hardware.silence();
-        Ok(hardware.device.interrupts().disable()?)
+        hardware.function.silence();
+        Ok(hardware.function.device.interrupts().disable()?)
     }
 }
 

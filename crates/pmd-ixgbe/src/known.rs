@@ -1,6 +1,6 @@
 //! Pools that the device was told of.
 
-use crate::hardware::Hardware;
+use crate::function::Function;
 use crate::trouble::Trouble;
 use linecard_eal::device::{Mapping, Place};
 use linecard_mbuf::driver::Place as Data;
@@ -42,8 +42,8 @@ impl Known {
 }
 
 /// Makes a pool known to the device.
-pub(crate) fn introduce(hardware: &Hardware, pool: &MbufPool) -> Result<KnownPool, Trouble> {
-    let dma = hardware.device.dma();
+pub(crate) fn introduce(function: &Function, pool: &MbufPool) -> Result<KnownPool, Trouble> {
+    let dma = function.device.dma();
     pool.raw().with_segments(|segments| {
         let mut known = KnownPool {
             home: pool.raw().home(),

@@ -41,16 +41,18 @@
 //! # Map
 //!
 //! `registers` access and waiting, `hardware` reset and semaphores, `init` §4.6 section by section
-//! with every [`Departure`] from it, `eeprom`, `mailbox` to an X550's firmware, `link`, `queue` rings and how they stop, `rx` (by the loops of
+//! with every [`Departure`] from it, `eeprom`, `mailbox` to an X550's firmware, `link`, `function` what outlives queues, `engine` pools and queues, `queue` rings and how they stop, `rx` (by the loops of
 //! [`ReceivePath`]), `tx`, `fetch` thresholds,
 //! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
 //! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together.
 
 mod clock;
 mod eeprom;
+mod engine;
 mod fetch;
 mod filters;
 mod flows;
+mod function;
 mod hardware;
 mod i2c;
 mod ids;

@@ -1,6 +1,7 @@
 //! Taking a card over: what the user wants of it, and what it can do.
 
 use crate::clock::Clock;
+use crate::engine::Engine;
 use crate::fetch::Fetch;
 use crate::filters::{self, EXTRA_ADDRESSES, Filters};
 use crate::flows::{self, DirectorMemory, FlowDirector, Flows};
@@ -13,10 +14,10 @@ use crate::trouble::Trouble;
 use crate::{eeprom, ids, link, queue, rss};
 use linecard_eal::device::{Device, InterruptKind};
 use linecard_pmd_core::{
-    Capabilities, Controls, Descriptors, Error, FlowControl, Pause, PortInfo, QueueStats,
-    RxOffloads, Step, TxOffloads, VlanStrip,
+    Capabilities, Controls, Descriptors, Error, FlowControl, Pause, PortInfo, RxOffloads, Step,
+    TxOffloads,
 };
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a card is to be driven.
@@ -126,27 +127,20 @@ fn take_over(
     link::up(&hardware)?;
     let capabilities = capabilities(&hardware, &options);
     let link = link::state(&hardware)?;
+    let info = PortInfo { name, kind: "ixgbe", mac, node, capabilities };
     Ok(IxgbePort {
-        info: PortInfo { name, kind: "ixgbe", mac, node, capabilities },
+        engine: Engine::new(info, &hardware.function, options.receive_path, options.fetch),
         hardware,
-        config: None,
-        known: None,
-        introduced: Vec::new(),
+        interrupts: None,
         filters: Filters::new(mac),
         flows: Flows::new(options.director),
-        strip: VlanStrip::Off,
         rss: None,
         pause: FlowControl::new(Pause::Off),
+        rates: Vec::new(),
         clock: Clock::new(),
         lamps: None,
-        mtu: 1500,
         interval: options.interval,
         outer_tag: options.outer_tag,
-        receive_path: options.receive_path,
-        fetch: options.fetch,
-        running: None,
-        alive: Weak::new(),
-        stats: QueueStats::default(),
         sums: Sums::default(),
         link,
         gone: false,
@@ -175,7 +169,7 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
         | TxOffloads::TCP_SEGMENTATION
         | TxOffloads::VLAN_INSERT
         | TxOffloads::MULTI_SEGMENT;
-    let wakes = hardware.device.interrupts().vectors(InterruptKind::MsiX) > 1;
+    let wakes = hardware.function.device.interrupts().vectors(InterruptKind::MsiX) > 1;
     // §7.11: merged segments wait for a vector's moderation, and not for ever.
     let moderates = wakes && options.interval >= LEAST_INTERVAL;
     rx_offloads.set(RxOffloads::LRO, moderates);
@@ -192,7 +186,7 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
         rss: Some(rss::capabilities(hardware.family.table())),
         extra_macs: EXTRA_ADDRESSES,
         min_buffer: KIB,
-        iova: Some(hardware.device.dma().limits().mode),
+        iova: Some(hardware.function.device.dma().limits().mode),
         rx_wake_up: wakes,
         events: true,
         flows: flows::capabilities(options.director),

@@ -1,20 +1,15 @@
 //! The port: a card's life from its opening to its end.
 
 use crate::clock::{Clock, Stamp};
-use crate::fetch::Fetch;
+use crate::engine::{Engine, frame};
 use crate::filters::Filters;
 use crate::flows::{Flows, No};
 use crate::hardware::Hardware;
 use crate::ids::Family;
 use crate::interrupts::Interrupts;
-use crate::known::{Known, KnownPool, introduce};
-use crate::rx::ReceivePath;
-use crate::start::Running;
 use crate::stats::Sums;
 use crate::trouble::Trouble;
 use crate::{ids, init, interrupts, link, pause, rss};
-use linecard_ixgbe_regs::registers::*;
-use linecard_mbuf::MbufPool;
 use linecard_net::MacAddr;
 use linecard_net::rule::Rule;
 use linecard_pmd_core::{
@@ -24,7 +19,7 @@ use linecard_pmd_core::{
 };
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a frame has besides its MTU: a header, two tags and the check sequence.
@@ -39,30 +34,21 @@ pub(crate) const KIB: usize = 1024;
 /// A port on an 82599, X520, X540 or X550.
 #[derive(Debug)]
 pub struct IxgbePort {
-    pub(crate) info: PortInfo,
+    pub(crate) engine: Engine,
     pub(crate) hardware: Arc<Hardware>,
-    pub(crate) config: Option<PortConfig>,
-    pub(crate) known: Option<Known>,
-    /// All pools that the device still knows.
-    pub(crate) introduced: Vec<Weak<KnownPool>>,
+    pub(crate) interrupts: Option<Interrupts>,
     pub(crate) filters: Filters,
     pub(crate) flows: Flows,
-    pub(crate) strip: VlanStrip,
     pub(crate) rss: Option<RssConfig>,
     pub(crate) pause: FlowControl,
+    /// By transmit queue.
+    pub(crate) rates: Vec<TxRate>,
     pub(crate) clock: Clock,
     /// LEDCTL as it was before a lamp was switched.
     pub(crate) lamps: Option<u32>,
-    pub(crate) mtu: usize,
     pub(crate) interval: Duration,
     /// EtherType of the outer tag that every frame has, if it has one.
     pub(crate) outer_tag: Option<u16>,
-    pub(crate) receive_path: ReceivePath,
-    pub(crate) fetch: Fetch,
-    pub(crate) running: Option<Running>,
-    /// Lives as long as a queue of the last start does.
-    pub(crate) alive: Weak<()>,
-    pub(crate) stats: QueueStats,
     pub(crate) sums: Sums,
     pub(crate) link: Link,
     pub(crate) gone: bool,
@@ -70,65 +56,29 @@ pub struct IxgbePort {
 
 impl IxgbePort {
     pub(crate) fn at<T>(&self, doing: &str, done: Result<T, Trouble>) -> Result<T, Error> {
-        done.map_err(|trouble| trouble.at(&self.info.name, doing))
-    }
-
-    pub(crate) fn offloads(&self) -> RxOffloads {
-        self.config.as_ref().map_or(RxOffloads::empty(), PortConfig::rx_offloads_asked)
+        self.engine.at(doing, done)
     }
 }
 
 impl Driver for IxgbePort {
     fn info(&self) -> &PortInfo {
-        &self.info
+        &self.engine.info
     }
 
     fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
-        config.check(&self.info.name, &self.info.capabilities)?;
-        let mtu = config.mtu_asked().unwrap_or(1500);
-        self.check_rooms(&config, mtu)?;
+        self.engine.check(&config)?;
         self.check_rss(config.rss_asked())?;
         self.check_lro(&config)?;
-        let ring = config.tx_descriptor_count(&self.info.capabilities);
-        if let Some(complaint) = self.fetch.complaint(ring) {
-            return Err(self.refused(complaint));
-        }
-        self.introduced.retain(|pool| pool.strong_count() > 0);
-        let mut known: Vec<Arc<KnownPool>> = Vec::new();
-        for pool in config.all_pools() {
-            let home = pool.raw().home();
-            let same = |known: &&Arc<KnownPool>| known.home == home;
-            if known.iter().any(|known| same(&known)) {
-                continue;
-            }
-            // A queue of an earlier start may still hold it: memory is made known once.
-            let kept = self.introduced.iter().filter_map(Weak::upgrade);
-            known.push(match kept.into_iter().find(|known| same(&known)) {
-                Some(kept) => kept,
-                None => {
-                    let new = introduce(&self.hardware, pool);
-                    let new = Arc::new(self.at("make a pool known to the device", new)?);
-                    self.introduced.push(Arc::downgrade(&new));
-                    new
-                }
-            });
-        }
-        self.known = Some(Known(Arc::new(known)));
-        self.mtu = mtu;
-        self.rss = config.rss_asked().cloned();
-        let strips = config.rx_offloads_asked().contains(RxOffloads::VLAN_STRIP);
-        self.strip = if strips { VlanStrip::On } else { VlanStrip::Off };
+        let (rss, queues) = (config.rss_asked().cloned(), config.rx_queue_count());
         let marks = config.rx_offloads_asked().contains(RxOffloads::MARK);
-        self.flows.configure(config.rx_queue_count(), marks);
-        self.config = Some(config);
+        self.engine.configure(config)?;
+        self.rss = rss;
+        self.flows.configure(queues, marks);
         Ok(())
     }
 
     fn start(&mut self) -> Result<Queues, Error> {
-        if self.alive.upgrade().is_some() {
-            let what = "drop the queues of a stopped port before it is started again".into();
-            return Err(Error::Refused { port: self.info.name.clone(), what });
-        }
+        self.engine.check_idle()?;
         let started = self.try_start();
         if started.is_err() {
             // The first error is the one to tell.
@@ -143,17 +93,17 @@ impl Driver for IxgbePort {
     }
 
     fn queue_stats(&self) -> &QueueStats {
-        if self.running.is_some() {
+        if self.engine.is_running() {
             let (missed, dropped) = self.sums.missed(&self.hardware.registers);
-            self.stats.rx.iter().zip(&dropped).for_each(|(rx, n)| rx.missed.add(*n));
-            self.stats.rx.first().into_iter().for_each(|rx| rx.missed.add(missed));
+            self.engine.stats.rx.iter().zip(&dropped).for_each(|(rx, n)| rx.missed.add(*n));
+            self.engine.stats.rx.first().into_iter().for_each(|rx| rx.missed.add(missed));
         }
-        &self.stats
+        &self.engine.stats
     }
 
     fn device_stats(&self) -> Vec<(String, u64)> {
         let mut all = self.sums.named(&self.hardware.registers);
-        all.push(("queues_that_did_not_stop".into(), self.hardware.kept() as u64));
+        all.push(("queues_that_did_not_stop".into(), self.hardware.function.kept() as u64));
         all
     }
 
@@ -183,21 +133,21 @@ impl Driver for IxgbePort {
     }
 
     fn mtu(&self) -> usize {
-        self.mtu
+        self.engine.mtu
     }
 
     fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
-        if let Some(config) = &self.config {
-            self.check_rooms(config, mtu)?;
+        if let Some(config) = &self.engine.config {
+            self.engine.check_rooms(config, mtu)?;
         }
-        self.mtu = mtu;
+        self.engine.mtu = mtu;
         init::frames(&self.hardware.registers, frame(mtu) as u32);
         Ok(())
     }
 
     fn set_mac(&mut self, mac: MacAddr) -> Result<(), Error> {
         self.filters.own = mac;
-        self.info.mac = mac;
+        self.engine.info.mac = mac;
         self.filters.apply_addresses(&self.hardware.registers);
         Ok(())
     }
@@ -229,7 +179,7 @@ impl Driver for IxgbePort {
     }
 
     fn set_vlan_filter(&mut self, vlan: u16, filter: VlanFilter) -> Result<(), Error> {
-        if !self.offloads().contains(RxOffloads::VLAN_FILTER) {
+        if !self.engine.offloads().contains(RxOffloads::VLAN_FILTER) {
             let what = "no VLAN filter was configured: ask for RxOffloads::VLAN_FILTER";
             return Err(self.refused(what.into()));
         }
@@ -239,12 +189,12 @@ impl Driver for IxgbePort {
     }
 
     fn set_vlan_strip(&mut self, strip: VlanStrip) -> Result<(), Error> {
-        if !self.offloads().contains(RxOffloads::VLAN_STRIP) {
+        if !self.engine.offloads().contains(RxOffloads::VLAN_STRIP) {
             let what = "no VLAN stripping was configured: ask for RxOffloads::VLAN_STRIP";
             return Err(self.refused(what.into()));
         }
-        self.strip = strip;
-        self.apply_strip_everywhere();
+        self.engine.strip = strip;
+        self.engine.apply_strip();
         Ok(())
     }
 
@@ -263,7 +213,7 @@ impl Driver for IxgbePort {
         match self.flows.create(&self.hardware.registers, rule) {
             Ok(id) => Ok(id),
             Err(No::Rule(what)) => Err(self.refused(what)),
-            Err(No::Card(trouble)) => Err(trouble.at(&self.info.name, "run a rule")),
+            Err(No::Card(trouble)) => Err(trouble.at(&self.engine.info.name, "run a rule")),
         }
     }
 
@@ -306,10 +256,15 @@ impl Driver for IxgbePort {
     }
 
     fn set_flow_control(&mut self, control: &FlowControl) -> Result<(), Error> {
-        let marks = pause::marks(&self.info.name, control, self.buffer(), frame(self.mtu) as u32)?;
+        let marks = pause::marks(
+            &self.engine.info.name,
+            control,
+            self.buffer(),
+            frame(self.engine.mtu) as u32,
+        )?;
         self.pause = *control;
         pause::apply(&self.hardware.registers, control, marks);
-        self.apply_drops();
+        self.apply_full();
         Ok(())
     }
 
@@ -318,19 +273,19 @@ impl Driver for IxgbePort {
     }
 
     fn stop_queue(&mut self, direction: Direction, queue: u16) -> Result<(), Error> {
-        let stopped = self.stop_one(direction, queue);
+        let stopped = self.engine.stop_one(direction, queue);
         self.at("stop a queue", stopped)
     }
 
     fn start_rx_queue(&mut self, queue: u16) -> Result<Box<dyn RxQueue>, Error> {
-        let seat = self.free_seat(Direction::Receive, queue)?;
-        let started = self.start_rx(seat);
+        let seat = self.engine.free_seat(Direction::Receive, queue)?;
+        let started = self.engine.start_rx(seat, &self.way());
         Ok(Box::new(self.at("start a queue", started)?))
     }
 
     fn start_tx_queue(&mut self, queue: u16) -> Result<Box<dyn TxQueue>, Error> {
-        let seat = self.free_seat(Direction::Transmit, queue)?;
-        let started = self.start_tx(seat);
+        let seat = self.engine.free_seat(Direction::Transmit, queue)?;
+        let started = self.engine.start_tx(seat);
         Ok(Box::new(self.at("start a queue", started)?))
     }
 
@@ -370,19 +325,19 @@ impl Driver for IxgbePort {
     }
 
     fn events(&self) -> Option<BorrowedFd<'_>> {
-        self.running.as_ref()?.interrupts.as_ref().map(Interrupts::file)
+        self.interrupts.as_ref().map(Interrupts::file)
     }
 
     fn next_event(&mut self) -> Result<Option<Event>, Error> {
         if self.gone {
             return Ok(None);
         }
-        if self.hardware.is_gone() {
+        if self.hardware.function.is_gone() {
             self.gone = true;
             return Ok(Some(Event::Gone));
         }
-        let interrupts = self.running.as_ref().and_then(|running| running.interrupts.as_ref());
-        let asked = interrupts.map_or(Ok(true), |interrupts| interrupts.take(&self.hardware));
+        let asked =
+            self.interrupts.as_ref().map_or(Ok(true), |interrupts| interrupts.take(&self.hardware));
         self.at("look at interrupts", asked)?;
         // Whoever asked: a look at one register is cheaper than to miss a change.
         let now = self.link()?;
@@ -394,39 +349,13 @@ impl Driver for IxgbePort {
     }
 }
 
-/// The largest frame of an MTU, check sequence included.
-pub(crate) fn frame(mtu: usize) -> usize {
-    mtu + OVERHEAD
-}
-
-/// Bytes that the device may write into a buffer: whole KiB of the pool's room.
-pub(crate) fn room(pool: &MbufPool) -> usize {
-    (pool.data_room() / KIB).min(16) * KIB
-}
-
 impl IxgbePort {
     pub(crate) fn refused(&self, what: String) -> Error {
-        Error::Refused { port: self.info.name.clone(), what }
+        self.engine.refused(what)
     }
 
     fn no_flow(&self, id: FlowId) -> Error {
         self.refused(format!("no rule {} runs here", id.0))
-    }
-
-    /// Without scatter a frame must fit into a buffer, in the KiB that the device counts in.
-    fn check_rooms(&self, config: &PortConfig, mtu: usize) -> Result<(), Error> {
-        if config.rx_offloads_asked().contains(RxOffloads::SCATTER) {
-            return Ok(());
-        }
-        let frame = frame(mtu) - 4;
-        let rooms = (0..config.rx_queue_count()).map(|queue| room(config.pool(queue)));
-        match rooms.min().filter(|room| *room < frame) {
-            Some(room) => {
-                let needed = frame.next_multiple_of(KIB);
-                Err(Error::Buffers { port: self.info.name.clone(), room, frame, needed })
-            }
-            None => Ok(()),
-        }
     }
 
     /// The table names 16 queues at most.
@@ -446,7 +375,7 @@ impl IxgbePort {
         if !config.rx_offloads_asked().contains(RxOffloads::LRO) || asked <= max {
             return Ok(());
         }
-        let (port, hint) = (self.info.name.clone(), "; more have no vector for LRO".into());
+        let (port, hint) = (self.engine.info.name.clone(), "; more have no vector for LRO".into());
         Err(Error::Range { port, what: "receive queues", asked, min: 1, max, hint })
     }
 
@@ -467,8 +396,12 @@ impl IxgbePort {
     }
 
     pub(crate) fn apply_pause(&self) {
-        let marks =
-            pause::marks(&self.info.name, &self.pause, self.buffer(), frame(self.mtu) as u32);
+        let marks = pause::marks(
+            &self.engine.info.name,
+            &self.pause,
+            self.buffer(),
+            frame(self.engine.mtu) as u32,
+        );
         // They were checked when they were set; a larger MTU since then leaves them without effect.
         if let Ok(marks) = marks {
             pause::apply(&self.hardware.registers, &self.pause, marks);
@@ -476,15 +409,10 @@ impl IxgbePort {
     }
 
     pub(crate) fn apply_rss(&self) {
-        let queues = self.config.as_ref().map_or(0, PortConfig::rx_queue_count);
+        let queues = self.engine.config.as_ref().map_or(0, PortConfig::rx_queue_count);
         if let Some(rss) = &self.rss {
             rss::apply(&self.hardware.registers, rss, self.hardware.family.table(), queues);
         }
-    }
-
-    pub(crate) fn apply_strip(&self, queue: u32) {
-        let strip = u32::from(self.strip == VlanStrip::On);
-        self.hardware.registers.put_at(&RXDCTL, queue, rxdctl::VME, strip);
     }
 }
 
@@ -493,6 +421,6 @@ impl Drop for IxgbePort {
     fn drop(&mut self) {
         // Whatever does not stop is without bus mastering, and its memory is kept.
         let _ = self.halt();
-        let _ = self.hardware.device.config().disable_bus_master();
+        let _ = self.hardware.function.device.config().disable_bus_master();
     }
 }

@@ -1,6 +1,7 @@
 //! Descriptor rings, and how a queue is stopped before its memory goes.
 
-use crate::hardware::{Arena, Hardware, PATIENCE};
+use crate::function::{Function, Ring};
+use crate::hardware::{Arena, PATIENCE};
 use crate::registers::Until;
 use crate::trouble::Trouble;
 use linecard_ixgbe_regs::descriptor;
@@ -191,7 +192,7 @@ pub(crate) enum Side {
 /// goes, and the port, which stops all. Never touched on the hot path.
 #[derive(Debug)]
 pub(crate) struct QueueControl {
-    hardware: Arc<Hardware>,
+    function: Arc<Function>,
     side: Side,
     index: u32,
     state: Mutex<State>,
@@ -214,19 +215,16 @@ const DRAIN: Duration = Duration::from_millis(10);
 
 impl QueueControl {
     /// The switch of a queue that is off.
-    pub(crate) fn new(hardware: &Arc<Hardware>, side: Side, index: u32) -> Arc<Self> {
+    pub(crate) fn new(function: &Arc<Function>, side: Side, index: u32) -> Arc<Self> {
         let state = Mutex::new(State::Stopped);
-        Arc::new(QueueControl { hardware: Arc::clone(hardware), side, index, state })
+        Arc::new(QueueControl { function: Arc::clone(function), side, index, state })
     }
 
     /// Tells the device where the ring is, and enables the queue (§4.6.7.1, §4.6.8.1).
     pub(crate) fn start(&self, ring: &Descriptors) -> Result<(), Trouble> {
         let mut state = self.lock();
-        let (registers, index) = (&self.hardware.registers, self.index);
-        let [low, high, length, head, tail] = match self.side {
-            Side::Receive => [&RDBAL, &RDBAH, &RDLEN, &RDH, &RDT],
-            Side::Transmit => [&TDBAL, &TDBAH, &TDLEN, &TDH, &TDT],
-        };
+        let (registers, index) = (&self.function.registers, self.index);
+        let Ring { low, high, length, head, tail, .. } = *self.ring();
         registers.write_at(low, index, ring.iova as u32);
         registers.write_at(high, index, (ring.iova >> 32) as u32);
         registers.write_at(length, index, bytes(ring.cells.len() as usize) as u32);
@@ -238,11 +236,19 @@ impl QueueControl {
         registers.wait(&Until::set(register, enable, PATIENCE).at(index))
     }
 
-    fn switch(&self) -> (&'static linecard_ixgbe_regs::Register, linecard_ixgbe_regs::Field) {
+    fn ring(&self) -> &'static Ring {
         match self.side {
-            Side::Receive => (&RXDCTL, rxdctl::ENABLE),
-            Side::Transmit => (&TXDCTL, txdctl::ENABLE),
+            Side::Receive => &self.function.rings().receive,
+            Side::Transmit => &self.function.rings().transmit,
         }
+    }
+
+    fn switch(&self) -> (&'static linecard_ixgbe_regs::Register, linecard_ixgbe_regs::Field) {
+        let enable = match self.side {
+            Side::Receive => rxdctl::ENABLE,
+            Side::Transmit => txdctl::ENABLE,
+        };
+        (self.ring().control, enable)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -254,7 +260,7 @@ impl QueueControl {
     pub(crate) fn put(&self, side: Side, field: linecard_ixgbe_regs::Field, value: u32) {
         let state = self.lock();
         if self.side == side && *state == State::Running {
-            self.hardware.registers.put_at(self.switch().0, self.index, field, value);
+            self.function.registers.put_at(self.switch().0, self.index, field, value);
         }
     }
 
@@ -270,7 +276,7 @@ impl QueueControl {
             return Ok(());
         }
         *state = State::Stuck;
-        let registers = &self.hardware.registers;
+        let registers = &self.function.registers;
         if self.side == Side::Transmit {
             self.drain();
         }
@@ -284,9 +290,10 @@ impl QueueControl {
 
     /// §4.6.8.2: until all is sent, if that comes to an end: without a link it does not.
     fn drain(&self) {
-        let registers = &self.hardware.registers;
+        let registers = &self.function.registers;
         let begin = Instant::now();
-        let places = || [&TDH, &TDT].map(|place| registers.read_at(place, self.index));
+        let Ring { head, tail, .. } = self.ring();
+        let places = || [head, tail].map(|place| registers.read_at(place, self.index));
         while let [head, tail] = places()
             && head != tail
             && begin.elapsed() < DRAIN
@@ -302,7 +309,7 @@ impl QueueControl {
         let _ = self.stop();
         let state = *self.lock();
         match state {
-            State::Stuck if !self.hardware.device.is_cut_off() => self.hardware.keep(memory),
+            State::Stuck if !self.function.device.is_cut_off() => self.function.keep(memory),
             _ => drop(memory),
         }
     }

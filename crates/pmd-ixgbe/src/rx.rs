@@ -48,7 +48,7 @@ pub(crate) struct Parts {
     pub(crate) counters: Arc<RxCounters>,
     pub(crate) bell: Option<Arc<Bell>>,
     /// What the ring and the pool need to stay known to the device; and that the queue lives.
-    pub(crate) keeps: crate::start::Keeps,
+    pub(crate) keeps: crate::engine::Keeps,
 }
 
 /// Whether a frame may lie in several buffers.

@@ -3,9 +3,9 @@
 mod context;
 mod offload;
 
+use crate::engine::Keeps;
 use crate::known::Known;
 use crate::queue::{Descriptors, QueueControl};
-use crate::start::Keeps;
 use context::Contexts;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::transmit;
