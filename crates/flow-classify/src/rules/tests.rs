@@ -7,7 +7,7 @@ use linecard_net::header::TcpFlags;
 use linecard_net::rss::RssTypes;
 use linecard_net::rule::{
     Action, ArpItem, EthItem, FragmentMatch, IcmpItem, Ipv4Item, Ipv6Item, Item, ItemFault, Match,
-    PortsItem, QueueIndex, RssAction, Rule, RuleError, TcpItem, VlanItem,
+    PortsItem, QueueIndex, RawItem, RssAction, Rule, RuleError, TcpItem, VlanItem,
 };
 use linecard_net::{FrameBuilder, MacAddr};
 use proptest::prelude::*;
@@ -126,6 +126,16 @@ fn link() -> BoxedStrategy<Vec<Item>> {
     .boxed()
 }
 
+/// The end of an untagged frame's IPv4 source, or nothing.
+fn raw() -> BoxedStrategy<Vec<Item>> {
+    let word = prop_oneof![
+        (0..4u16).prop_map(|n| Match::Exact(0x0200 | n)),
+        Just(Match::Mask { value: 1, mask: 1 }),
+    ];
+    let raw = word.prop_map(|word| vec![RawItem { offset: 28, word }.into()]);
+    prop_oneof![4 => Just(vec![]), 1 => raw].boxed()
+}
+
 fn fate() -> BoxedStrategy<Action> {
     let rss = RssAction { queues: vec![QueueIndex(1)], types: RssTypes::all(), key: None };
     prop_oneof![
@@ -141,9 +151,9 @@ fn fate() -> BoxedStrategy<Action> {
 
 fn rule() -> BoxedStrategy<Rule> {
     let mark = prop_oneof![Just(None), (0..9u32).prop_map(|n| Some(Action::Mark(n)))];
-    let of = ((link(), network(), transport()), fate(), mark, 0..3u32);
-    of.prop_map(|((link, network, transport), fate, mark, group)| {
-        let items = [link, network, transport].concat();
+    let of = ((link(), raw(), network(), transport()), fate(), mark, 0..3u32);
+    of.prop_map(|((link, raw, network, transport), fate, mark, group)| {
+        let items = [link, raw, network, transport].concat();
         let actions = std::iter::once(fate).chain(mark).collect();
         Rule { pattern: linecard_net::rule::Pattern { items }, actions, priority: 0, group }
     })

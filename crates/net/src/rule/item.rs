@@ -43,6 +43,8 @@ pub enum Item {
     Gtpu(GtpuItem),
     /// The tunnel that IP in IP is: what follows is the inner packet.
     IpInIp,
+    /// Two bytes of the frame, whatever layer they belong to.
+    Raw(RawItem),
 }
 
 /// Declares an item's fields and, unless two items share them, how it becomes an [`Item`].
@@ -213,6 +215,17 @@ item! {
     }
 }
 
+item! {
+    /// Two bytes of the frame, for what no other item names. It may stand anywhere in a pattern: its
+    /// offset is always that in the whole frame, and a frame that ends before does not match.
+    RawItem => Raw {
+        /// Where the first of them is, in bytes from the frame's first.
+        offset: u16,
+        /// Both, the first one being the high byte.
+        word: Match<u16>,
+    }
+}
+
 /// Fragments or not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum FragmentMatch {
@@ -274,13 +287,14 @@ impl Item {
             Self::Gre(_) => "gre",
             Self::Gtpu(_) => "gtpu",
             Self::IpInIp => "ip-in-ip",
+            Self::Raw(_) => "raw",
         }
     }
 
-    /// The item's rank; none for [`Item::Any`], which may stand anywhere.
+    /// The item's rank; none for [`Item::Any`] and [`Item::Raw`], which may stand anywhere.
     pub(super) const fn rank(&self) -> Option<Rank> {
         Some(match self {
-            Self::Any => return None,
+            Self::Any | Self::Raw(_) => return None,
             Self::Eth(_) => Rank::Ethernet,
             Self::Vlan(_) => Rank::Tag,
             Self::Mpls(_) => Rank::Label,

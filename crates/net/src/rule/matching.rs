@@ -2,7 +2,7 @@
 
 use super::{
     ArpItem, EthItem, GreItem, IcmpItem, Ipv4Item, Ipv6Item, Item, Match, MplsItem, Pattern,
-    PortsItem, Rule, TcpItem,
+    PortsItem, RawItem, Rule, TcpItem,
 };
 use crate::header::{
     Arp, Ethernet, Geneve, Gre, Gtpu, Icmp, Ipv4, Ipv6, MplsStack, Tcp, Vlan, Vxlan,
@@ -30,6 +30,7 @@ impl Pattern {
         for item in &self.items {
             match item {
                 Item::Any => {}
+                Item::Raw(item) => raw(item, frame).then_some(())?,
                 Item::Vxlan(_) | Item::Geneve(_) | Item::Gre(_) | Item::Gtpu(_) | Item::IpInIp => {
                     tunnel(item, parsed, frame).then_some(())?;
                     place = Place { layers: parsed.inner.as_ref(), tags: 0, labels: 0 };
@@ -73,6 +74,11 @@ impl Place<'_> {
             _ => None,
         }
     }
+}
+
+fn raw(item: &RawItem, frame: &[u8]) -> bool {
+    let word = frame.get(usize::from(item.offset)..).and_then(|bytes| bytes.first_chunk());
+    word.is_some_and(|word| item.word.matches(u16::from_be_bytes(*word)))
 }
 
 fn eth(item: &EthItem, layers: &Layers, frame: &[u8]) -> Option<bool> {

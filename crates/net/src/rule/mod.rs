@@ -8,7 +8,8 @@
 //! Items name layers from the outside in. A layer that no item names may be anything, VLAN tags
 //! and labels included; the n-th [`Item::Vlan`] is the n-th tag, the n-th [`Item::Mpls`] the n-th
 //! label. Items after a tunnel item are about the packet inside. Transport items match whole
-//! packets only: no fragment has all of a transport header. An empty pattern matches everything.
+//! packets only: no fragment has all of a transport header. [`Item::Raw`] is about the frame itself,
+//! wherever it stands. An empty pattern matches everything.
 
 mod action;
 mod error;
@@ -24,7 +25,7 @@ pub use error::{ItemFault, RuleError};
 pub use field::{Field, Match};
 pub use item::{
     ArpItem, EthItem, FragmentMatch, GeneveItem, GreItem, GtpuItem, IcmpItem, Ipv4Item, Ipv6Item,
-    Item, MplsItem, PortsItem, TcpItem, VlanItem, VxlanItem,
+    Item, MplsItem, PortsItem, RawItem, TcpItem, VlanItem, VxlanItem,
 };
 
 /// An ordered list of items, from the outermost layer inwards.

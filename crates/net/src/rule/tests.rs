@@ -134,6 +134,24 @@ fn items_after_a_tunnel_are_about_the_packet_inside() {
 }
 
 #[test]
+fn raw_bytes_are_counted_from_the_frame_s_first_wherever_the_item_stands() {
+    let inner = v4().udp(7, 53).to_vec().unwrap();
+    let payload = [Vxlan::new(77).as_bytes(), &inner].concat();
+    let frame = FrameBuilder::new(MAC, MAC).ipv4(SRC, DST).udp(1, 4789).payload(&payload);
+    let raw = |offset, word| Item::Raw(RawItem { offset, word });
+    let udp = Item::Udp(PortsItem::default());
+    let vxlan = VxlanItem::default().into();
+    let length = frame.to_vec().unwrap().len() as u16;
+    assert!(matches(&frame, [raw(12, 0x0800.into()), udp]));
+    assert!(matches(&frame, [udp, vxlan, raw(34, 1.into()), udp, raw(36, 4789.into())]));
+    assert!(matches(&frame, [raw(13, Match::Mask { value: 0x0045, mask: 0xFFF0 })]));
+    assert!(!matches(&frame, [raw(12, 0x0008.into())]), "the first byte is the high one");
+    assert!(matches(&frame, [raw(length - 2, Match::Any)]));
+    assert!(!matches(&frame, [raw(length - 1, Match::Any)]), "the frame ends before");
+    assert!(!matches(&frame, [raw(u16::MAX, Match::Any)]));
+}
+
+#[test]
 fn a_gre_key_matches_only_where_there_is_one() {
     let ip = v4().udp(7, 53).to_vec().unwrap().split_off(14);
     let keyed = [&[0x20, 0, 8, 0, 0, 0, 0, 5][..], &ip].concat();

@@ -166,5 +166,6 @@ fn check_fields(item: &Item) -> Result<(), ItemFault> {
         Item::Geneve(geneve) => check!(geneve.vni: 24),
         Item::Gre(gre) => check!(gre.protocol: 16, gre.key: 32),
         Item::Gtpu(gtpu) => check!(gtpu.teid: 32),
+        Item::Raw(raw) => check!(raw.word: 16),
     }
 }

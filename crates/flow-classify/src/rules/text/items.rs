@@ -4,12 +4,12 @@ use super::Faulty;
 use super::words::Words;
 use linecard_net::rule::{
     ArpItem, EthItem, FragmentMatch, GeneveItem, GreItem, GtpuItem, IcmpItem, Ipv4Item, Ipv6Item,
-    Item, Match, MplsItem, PortsItem, TcpItem, VlanItem, VxlanItem,
+    Item, Match, MplsItem, PortsItem, RawItem, TcpItem, VlanItem, VxlanItem,
 };
 
 const KINDS: &[&str] = &[
     "any", "eth", "vlan", "mpls", "arp", "ipv4", "ipv6", "tcp", "udp", "sctp", "icmp", "icmpv6",
-    "vxlan", "geneve", "gre", "gtpu", "ip-in-ip",
+    "vxlan", "geneve", "gre", "gtpu", "ip-in-ip", "raw",
 ];
 
 /// All patterns of a line: one, or as many as its lists of ports make.
@@ -80,6 +80,9 @@ fn item(kind: &str, words: &mut Words<'_>) -> Result<Items, Faulty> {
         "sctp" => ports(words, Item::Sctp),
         "icmp" => one(icmp(words, Item::Icmp)?),
         "icmpv6" => one(icmp(words, Item::Icmpv6)?),
+        "raw" => one(fields!(words, RawItem::default(),
+            "offset" => |it, w| it.offset = w.value("an offset in the frame")?,
+            "word" => |it, w| it.word = w.matching()?)),
         _ => tunnel(kind, words),
     }
 }

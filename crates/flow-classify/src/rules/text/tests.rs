@@ -4,7 +4,7 @@ use super::parse;
 use linecard_net::MacAddr;
 use linecard_net::rule::{
     Action, EthItem, FragmentMatch, Ipv4Item, Ipv6Item, Item, Match, PortsItem, QueueIndex,
-    TcpItem, VlanItem,
+    RawItem, TcpItem, VlanItem,
 };
 
 fn rules(text: &str) -> Vec<(Vec<Item>, Vec<Action>)> {
@@ -32,6 +32,8 @@ fn every_shape_of_a_match_is_read() {
     let all = pattern("eth src 02:00:00:00:00:01 vlan id 7 any udp dport any");
     let rest = [VlanItem::id(7).into(), Item::Any, Item::Udp(PortsItem::default())];
     assert_eq!(all, [&[eth.into()], &rest[..]].concat());
+    let raw = RawItem { offset: 42, word: Match::Mask { value: 0x4100, mask: 0xff00 } };
+    assert_eq!(pattern("udp raw offset 42 word 0x4100&0xff00")[1], raw.into());
 }
 
 #[test]
