@@ -195,6 +195,9 @@ impl Device {
     }
 
     pub(crate) fn write_fdircmd(&mut self, value: u32) {
+        if fdircmd::CLEARHT.is_set(value) {
+            self.director.filters.clear();
+        }
         let answer = match fdircmd::CMD.of(value) {
             1 => self.add_filter(value),
             2 => self.remove_filter(value),

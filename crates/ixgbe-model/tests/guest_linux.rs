@@ -162,13 +162,8 @@ fn flows_go_to_the_queue_that_the_key_and_the_table_say() {
     assert!(far.statistic("rx_queue_0_packets") - before[0] >= expected[0]);
 }
 
-#[test]
-#[ignore = "guest level: cargo xtask test guest"]
-fn tags_are_inserted_stripped_and_filtered_by_the_card() {
-    if !needs(&[Need::Guest]) {
-        return;
-    }
-    let Stage { near, far } = stage();
+/// VLAN 5 on both cards.
+fn tag(Stage { near, far }: &Stage) {
     for (end, address) in [(near, "203.0.113.1/24"), (far, "203.0.113.2/24")] {
         end.netns
             .ip(&format!("link add link {} name tagged type vlan id 5", end.name))
@@ -176,6 +171,16 @@ fn tags_are_inserted_stripped_and_filtered_by_the_card() {
             .unwrap();
         end.netns.address("tagged", address).unwrap();
     }
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn tags_are_inserted_stripped_and_filtered_by_the_card() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    tag(stage());
     let offloads = near.ethtool("-k").stdout;
     assert!(offloads.contains("rx-vlan-offload: on") && offloads.contains("tx-vlan-offload: on"));
     let found = ping(&near.netns, "203.0.113.2", 10).unwrap();
@@ -220,7 +225,30 @@ fn flow_rules_steer_and_drop() {
     far.ethtool_with("-N", "delete 5");
     near.send_datagram(22_000, ("198.51.100.2", PORT));
     stage::eventually(|| socket.recv(&mut [0; 64]).is_ok());
+    the_flexible_word_steers(near, far);
     far.ethtool_with("-K", "ntuple off");
     far.wait_for_link();
     near.wait_for_link();
+}
+
+/// Linux has the flexible word at byte 12: a tag's EtherType, or that of the packet.
+fn the_flexible_word_steers(near: &stage::End, far: &stage::End) {
+    tag(stage());
+    for (word, queue, to) in [("0x8100", 1, "203.0.113.2"), ("0x0800", 0, "198.51.100.2")] {
+        let rule = format!("flow-type udp4 dst-port {PORT} vlan-etype {word} action {queue}");
+        far.ethtool_with("-N", &format!("{rule} loc {}", 6 + queue));
+        let name = format!("rx_queue_{queue}_packets");
+        let before = [far.statistic(&name), far.statistic("fdir_match")];
+        for port in 23_000..23_050 {
+            near.send_datagram(port, (to, PORT));
+        }
+        stage::eventually(|| far.statistic(&name) - before[0] >= 50);
+        assert_eq!(far.statistic("fdir_match") - before[1], 50, "{word}");
+    }
+    for end in [near, far] {
+        end.netns.ip("link del tagged").run().unwrap();
+    }
+    for place in [7, 6] {
+        far.ethtool_with("-N", &format!("delete {place}"));
+    }
 }

@@ -8,6 +8,7 @@ mod director;
 mod filter;
 mod hash;
 mod mark;
+mod mask;
 mod pattern;
 
 use crate::registers::Registers;
@@ -18,6 +19,7 @@ use filter::{Filter, TUPLES, TYPES};
 use linecard_net::rule::{Action, Rule};
 use linecard_pmd_core::{FlowCapabilities, FlowId};
 pub(crate) use mark::Marks;
+use mask::Mask;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,14 +36,19 @@ pub(crate) fn capabilities(director: FlowDirector) -> FlowCapabilities {
         FlowDirector::Off => {}
         FlowDirector::Perfect(_) => {
             items.push("vlan id, priority; ipv4 src, dst; tcp, udp sport, dport: under one mask");
+            items.push(FLEXIBLE);
             actions.extend(["drop", "mark", "pass-through"]);
         }
         FlowDirector::Signature(_) => {
             items.push("whole 5-tuples of ipv4 and ipv6, by signature");
+            items.push(FLEXIBLE);
         }
     }
     FlowCapabilities { rules: (TYPES + TUPLES + 1) as usize + director.rules(), items, actions }
 }
+
+/// What may be added to an item of the flow director.
+const FLEXIBLE: &str = "raw word exact, at one even offset up to 58 for all rules";
 
 /// The refusal of a rule that runs.
 const TWICE: &str = "a rule with this pattern runs already: destroy that one first";
@@ -167,8 +174,7 @@ impl Flows {
 
     /// Sets the flow director up, and says all again.
     pub(crate) fn apply(&self, registers: &Registers) -> Result<(), Trouble> {
-        self.director.start(registers, self.marks.is_some())?;
-        self.mask().into_iter().for_each(|mask| mask.set(registers));
+        self.director.start(registers, self.marks.is_some(), self.mask())?;
         for running in self.running.values() {
             self.place(registers, running)?;
         }
@@ -266,18 +272,17 @@ impl Flows {
         })
     }
 
-    /// What the rules in the flow director compare, if there are any. Signatures have no masks.
-    fn mask(&self) -> Option<director::Mask> {
-        self.entries().next().map(|(entry, _)| entry.mask).filter(|_| self.director.is_perfect())
+    /// What the rules in the flow director compare, if there are any.
+    fn mask(&self) -> Option<Mask> {
+        self.entries().next().map(|(entry, _)| entry.mask)
     }
 
     /// Starts a rule that has a place.
     fn start(&self, registers: &Registers, running: &Running) -> Result<(), No> {
         if let Place::Director { entry, .. } = &running.place
-            && self.director.is_perfect()
             && self.entries().next().is_none()
         {
-            entry.mask.set(registers);
+            entry.mask.set(registers, self.director)?;
         }
         running.place.tell(self.marks.as_deref());
         match self.place(registers, running)? {

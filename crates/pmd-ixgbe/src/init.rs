@@ -59,6 +59,11 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
         Departure::Unused,
         "traffic classes: one packet buffer of 512 KiB, and of 160 KiB for transmit",
     ),
+    (
+        "7.1.2.7",
+        Departure::Missing,
+        "FDIRCTRL is written again where the flexible word moves: while there are no filters, and after FDIRCMD.CLEARHT",
+    ),
     ("7.1.2", Departure::Unused, "pools of virtual machines: everything is in pool 0"),
 ];
 

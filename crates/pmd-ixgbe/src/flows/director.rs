@@ -1,17 +1,17 @@
 //! The flow director (§7.1.2.7): filters in a part of the packet buffer, perfect or by signature.
 //!
-//! Perfect filters compare IPv4 addresses, ports, transport and VLAN tag under one mask, which all
-//! share. Signature filters compare two hashes of it all, IPv6 as well: what is equal in both matches
-//! too, however unlikely that is.
+//! Perfect filters compare IPv4 addresses, ports, transport, VLAN tag and a flexible word under one mask,
+//! which all share. Signature filters compare two hashes of it all, IPv6 as well: what is equal in both
+//! matches too, however unlikely that is.
 
 use super::hash::{BUCKET_KEY, SIGNATURE_KEY, Stream, hash};
-use super::pattern::{any, masked, plain_eth, plain_ipv4, plain_ipv6, too_much};
+use super::mask::Mask;
+use super::pattern::{any, exact, masked, plain_eth, plain_ipv4, plain_ipv6, too_much};
 use crate::hardware::PATIENCE;
 use crate::registers::{Registers, Until};
 use crate::trouble::Trouble;
-use linecard_ixgbe_regs::Field;
 use linecard_ixgbe_regs::registers::*;
-use linecard_net::rule::{Item, Match, Rule, VlanItem};
+use linecard_net::rule::{Item, Match, RawItem, Rule, VlanItem};
 
 /// How the flow director works, if it does. It cannot change while the card runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,10 @@ const QUERY: u32 = 3;
 /// Bits of a hash that tell buckets apart (§7.1.2.7.5), and signatures.
 const BUCKET: u16 = 0x7FFF;
 
+/// Up to where the flexible word may be. FDIRCTRL has room for 62, but the smallest frame ends at byte 60:
+/// what is compared behind is its check sequence.
+const LAST_FLEX: u16 = 58;
+
 /// What becomes of a packet that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -66,28 +70,16 @@ enum Transport {
     Sctp = 3,
 }
 
-/// What the filters of the flow director compare, all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mask {
-    src: u32,
-    dst: u32,
-    sport: u16,
-    dport: u16,
-    vlan: u16,
-    transport: bool,
-}
-
-impl std::fmt::Display for Mask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Mask { src, dst, sport, dport, vlan, transport } = self;
-        let [src, dst] = [src, dst].map(|mask| std::net::Ipv4Addr::from_bits(*mask));
-        let transport = if *transport { "the transport" } else { "any transport" };
-        write!(
-            f,
-            "{transport}, src {src}, dst {dst}, ports {sport:#x} and {dport:#x}, tag {vlan:#x}"
-        )
-    }
-}
+/// What signatures are of, but for the flexible word.
+const SIGNED: Mask = Mask {
+    src: u32::MAX,
+    dst: u32::MAX,
+    sport: u16::MAX,
+    dport: u16::MAX,
+    vlan: 0,
+    transport: true,
+    flex: None,
+};
 
 /// What a rule looks for: the words of the filter's registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +92,7 @@ pub(super) struct Entry {
     sport: u16,
     dport: u16,
     vlan: u16,
+    flex: u16,
     pub(super) mask: Mask,
 }
 
@@ -125,9 +118,14 @@ impl FlowDirector {
         matches!(self, FlowDirector::Perfect(_))
     }
 
-    /// §7.1.2.7.6: as receive is set up. `marks`: the index of the filter that matched is in the
-    /// descriptor, in the RSS hash's place.
-    pub(crate) fn start(self, registers: &Registers, marks: bool) -> Result<(), Trouble> {
+    /// §7.1.2.7.6: as receive is set up, for filters with this mask. `marks`: the index of the filter that
+    /// matched is in the descriptor, in the RSS hash's place.
+    pub(super) fn start(
+        self,
+        registers: &Registers,
+        marks: bool,
+        mask: Option<Mask>,
+    ) -> Result<(), Trouble> {
         let memory = match self {
             FlowDirector::Off => return Ok(()),
             FlowDirector::Perfect(memory) | FlowDirector::Signature(memory) => memory,
@@ -139,6 +137,7 @@ impl FlowDirector {
             (fdirctrl::PERFECT_MATCH, u32::from(self.is_perfect())),
             (fdirctrl::REPORT_STATUS, u32::from(marks)),
             (fdirctrl::DROP_QUEUE, DROP_QUEUE),
+            (fdirctrl::FLEX_OFFSET, mask.and_then(|mask| mask.flex).map_or(0, u32::from)),
             // Buckets of more than ten, and less than 64 free, are told of (§8.2.3.17.1).
             (fdirctrl::MAX_LENGTH, 10),
             (fdirctrl::FULL_THRESH, 4),
@@ -146,11 +145,11 @@ impl FlowDirector {
         let word = fields.iter().fold(0, |word, (field, value)| field.put(word, *value));
         registers.write(&FDIRCTRL, word);
         registers.wait(&Until::set(&FDIRCTRL, fdirctrl::INIT_DONE, PATIENCE))?;
-        if !self.is_perfect() {
-            let ignored = fdirm::VLANID.mask() | fdirm::VLANP.mask();
-            registers.write(&FDIRM, ignored | fdirm::POOL.mask() | fdirm::FLEX.mask());
+        match mask {
+            Some(mask) => mask.set(registers, self),
+            None if self.is_perfect() => Ok(()),
+            None => SIGNED.set(registers, self),
         }
-        Ok(())
     }
 
     /// The entry for a pattern, and whether it can have that fate. The text of an error says what is
@@ -175,31 +174,14 @@ impl FlowDirector {
     }
 }
 
-impl Mask {
-    /// §8.2.3.17.6 ff.: ones are what is ignored.
-    pub(super) fn set(self, registers: &Registers) {
-        let bit = |field: Field, ignored: bool| field.put(0, u32::from(ignored));
-        let word = bit(fdirm::VLANID, self.vlan & 0x0FFF == 0)
-            | bit(fdirm::VLANP, self.vlan & 0xE000 == 0)
-            | bit(fdirm::L4P, !self.transport)
-            | fdirm::POOL.mask()
-            | fdirm::FLEX.mask()
-            | fdirm::DIPV6.mask();
-        registers.write(&FDIRM, word);
-        registers.write(&FDIRSIP4M, !self.src.swap_bytes());
-        registers.write(&FDIRDIP4M, !self.dst.swap_bytes());
-        // Bits of ports in reverse, the source's in the low half (§8.2.3.17.9).
-        let half = |mask: u16| u32::from(mask.reverse_bits());
-        let ports = !(half(self.dport) << 16 | half(self.sport));
-        registers.write(&FDIRTCPM, ports);
-        registers.write(&FDIRUDPM, ports);
-    }
-}
-
 impl Entry {
     fn of(rule: &Rule) -> Result<Self, String> {
-        let items = rule.pattern.items.iter();
-        let mut items = items.filter(|item| !matches!(item, Item::Any)).peekable();
+        let items = || rule.pattern.items.iter();
+        let mut raw = items().filter_map(|item| match item {
+            Item::Raw(raw) => Some(raw),
+            _ => None,
+        });
+        let mut items = items().filter(|item| !matches!(item, Item::Any | Item::Raw(_))).peekable();
         let mut entry = Entry {
             transport: Transport::Any,
             dst: [0; 4],
@@ -208,8 +190,15 @@ impl Entry {
             sport: 0,
             dport: 0,
             vlan: 0,
+            flex: 0,
             mask: Mask::default(),
         };
+        if let Some(raw) = raw.next() {
+            entry.raw(raw)?;
+        }
+        if raw.next().is_some() {
+            return Err("two raw items: it compares two bytes at one place".into());
+        }
         if let Some(Item::Eth(eth)) = items.peek() {
             plain_eth(eth)?;
             any("eth", "ether_type", eth.ether_type)?;
@@ -236,6 +225,17 @@ impl Entry {
             return Err("vlan tci: a tag of 0 is like none to it".into());
         }
         (self.vlan, self.mask.vlan) = (value as u16, mask as u16);
+        Ok(())
+    }
+
+    fn raw(&mut self, raw: &RawItem) -> Result<(), String> {
+        if !raw.offset.is_multiple_of(2) || raw.offset > LAST_FLEX {
+            let can = format!("the flow director looks at even ones up to {LAST_FLEX}");
+            return Err(format!("raw offset {}: {can}", raw.offset));
+        }
+        let all = "raw word: the flow director compares all 16 bits";
+        self.flex = exact("raw", "word", raw.word)?.ok_or(all)?;
+        self.mask.flex = Some((raw.offset / 2) as u8);
         Ok(())
     }
 
@@ -296,16 +296,8 @@ impl Entry {
     }
 
     fn signature(self) -> Result<Self, String> {
-        let all = Mask {
-            src: u32::MAX,
-            dst: u32::MAX,
-            sport: u16::MAX,
-            dport: u16::MAX,
-            vlan: 0,
-            transport: true,
-        };
         match self.mask {
-            mask if mask == all => Ok(self),
+            mask if Mask { flex: None, ..mask } == SIGNED => Ok(self),
             mask if mask.vlan != 0 => Err("vlan: signature filters are set to ignore tags".into()),
             _ => {
                 Err("signature filters compare all of a 5-tuple: name both addresses, a transport \
@@ -326,6 +318,7 @@ impl Entry {
         stream[1..5].copy_from_slice(&self.dst);
         stream[5..9].copy_from_slice(&self.src);
         stream[9] = u32::from(self.sport) << 16 | u32::from(self.dport);
+        stream[10] = u32::from(self.flex) << 16;
         stream
     }
 
@@ -365,7 +358,9 @@ impl Entry {
             registers.write(&FDIRIPDA, self.dst[0].swap_bytes());
             let word = fdirport::DESTINATION.put(u32::from(self.sport), u32::from(self.dport));
             registers.write(&FDIRPORT, word);
-            registers.write(&FDIRVLAN, u32::from(self.vlan));
+            // The flexible word as it is in the packet, its first byte the lowest.
+            let flex = u32::from(self.flex.swap_bytes());
+            registers.write(&FDIRVLAN, fdirvlan::FLEX.put(u32::from(self.vlan), flex));
         }
         // A read clears what failed before.
         let _ = registers.read(&FDIRFSTAT);
@@ -444,6 +439,8 @@ mod tests {
         let range = Match::Range { lo: 1, hi: 9 };
         let sctp = Item::Sctp(PortsItem { dport: Match::Exact(1), ..Default::default() });
         let whole = VlanItem { tci: Match::Exact(5) };
+        let raw = |offset| Item::Raw(RawItem { offset, word: Match::Exact(1) });
+        let any_raw = RawItem { offset: 2, word: Match::Any };
         for (refused, why) in [
             (entry(PERFECT, |rule| rule.item(net(8)).item(port(range))), "udp dport: a range"),
             (entry(PERFECT, |rule| rule.item(v6())), "ipv6 src"),
@@ -452,6 +449,11 @@ mod tests {
             (entry(PERFECT, |rule| rule.item(port(Match::Any))), "item udp"),
             (entry(SIGNATURE, |rule| rule.item(net(8)).item(port(Match::Any))), "in full"),
             (entry(FlowDirector::Off, |rule| rule.item(net(8))), "off"),
+            (entry(PERFECT, |rule| rule.item(net(8)).item(raw(43))), "raw offset 43"),
+            (entry(PERFECT, |rule| rule.item(raw(60)).item(net(8))), "even ones up to 58"),
+            (entry(PERFECT, |rule| rule.item(net(8)).item(raw(2)).item(raw(4))), "two raw items"),
+            (entry(PERFECT, |rule| rule.item(net(8)).item(any_raw)), "all 16 bits"),
+            (entry(PERFECT, |rule| rule.item(raw(12))), "IP packets only"),
         ] {
             let text = refused.expect_err(why);
             assert!(text.contains(why), "{text}");

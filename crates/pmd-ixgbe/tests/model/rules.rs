@@ -1,13 +1,14 @@
 //! Flow rules that the flow director carries out, on two models that a cable joins.
 
 use crate::ends::*;
-use linecard_net::FrameBuilder;
+use linecard_mbuf::MbufPool;
 use linecard_net::header::TcpFlags;
 use linecard_net::rss::RssTypes;
 use linecard_net::rule::{
-    Action, EthItem, Ipv4Item, Ipv6Item, Item, Match, PortsItem, QueueIndex, Rule, RuleBuilder,
-    VlanItem,
+    Action, EthItem, Ipv4Item, Ipv6Item, Item, Match, PortsItem, QueueIndex, RawItem, Rule,
+    RuleBuilder, VlanItem,
 };
+use linecard_net::{FrameBuilder, parse};
 use linecard_pmd_core::{Error, RssConfig, RxOffloads};
 use linecard_pmd_ixgbe::{DirectorMemory, FlowDirector};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -37,7 +38,7 @@ fn udp_from(source: [u8; 4], port: u16) -> Vec<u8> {
 fn whither(
     left: &mut End,
     right: &mut End,
-    pool: &linecard_mbuf::MbufPool,
+    pool: &MbufPool,
     frame: &[u8],
 ) -> Option<(usize, Option<u32>)> {
     left.send(packet(pool, frame));
@@ -101,6 +102,100 @@ fn ports_and_tags_are_compared_under_masks() {
     };
     assert_eq!([100, 101].map(|id| go(&mut right, &tag(id))), [Some(1), Some(0)]);
     assert_eq!(go(&mut right, &udp_from([1, 2, 3, 4], 2)), Some(0), "no tag");
+}
+
+fn raw(offset: u16, word: u16) -> Item {
+    Item::Raw(RawItem { offset, word: Match::Exact(word) })
+}
+
+/// Frames that go to `queue` are those that the rule's meaning names; others go to queue 0.
+fn goes_as_it_says([left, right]: [&mut End; 2], pool: &MbufPool, rule: &Rule, queue: usize) {
+    let all = frames_of_two_words();
+    let wanted: Vec<_> =
+        all.iter().map(|frame| usize::from(rule.matches(&parse(frame), frame)) * queue).collect();
+    let got: Vec<_> =
+        all.iter().map(|frame| whither(left, right, pool, frame).expect("it comes").0).collect();
+    assert_eq!(got, wanted, "{rule:?}");
+    assert!(got.contains(&0) && got.contains(&queue), "{rule:?}");
+}
+
+/// Frames that differ in their first bytes of payload, and in their tag.
+fn frames_of_two_words() -> Vec<Vec<u8>> {
+    let frame = |tag: Option<u16>, payload: &[u8]| {
+        let frame = FrameBuilder::new(ALL, HERE);
+        let frame = tag.into_iter().fold(frame, |frame, tag| frame.vlan(tag));
+        frame.ipv4(Ipv4Addr::new(10, 1, 1, 1), TO).udp(7, 53).payload(payload).to_vec()
+    };
+    [
+        frame(None, &[0xAB, 0xCD, 1, 2]),
+        frame(None, &[0xCD, 0xAB, 1, 2]),
+        frame(None, &[0, 0, 0xAB, 0xCD]),
+        frame(Some(5), &[0xAB, 0xCD, 1, 2]),
+        frame(Some(5), &[1, 2, 3, 4]),
+    ]
+    .map(|frame| frame.expect("a frame"))
+    .into()
+}
+
+#[test]
+fn a_flexible_word_is_compared_where_the_rule_says() {
+    let pool = pool();
+    let [mut left, mut right] = ends(&pool, |config| config.rx_queues(3));
+    for (queue, raw) in [(2, raw(42, 0xABCD)), (1, raw(12, 0x8100)), (2, raw(44, 0xABCD))] {
+        let rule = rule(|r| r.item(raw).item(Ipv4Item::default()).action(to(queue)));
+        let id = right.port.create_flow(&rule).expect("it runs");
+        goes_as_it_says([&mut left, &mut right], &pool, &rule, usize::from(queue));
+        right.port.destroy_flow(id).expect("it ran");
+    }
+    let tuple = rule(|r| r.item(from_net([10, 0, 0, 0], 8)).item(dport(53)).action(to(1)));
+    right.port.create_flow(&tuple).expect("no word is compared now");
+    assert!(frames_of_two_words().iter().all(|frame| {
+        whither(&mut left, &mut right, &pool, frame).is_some_and(|(queue, _)| queue == 1)
+    }));
+    right.card.assert_clean();
+}
+
+#[test]
+fn one_place_of_the_flexible_word_is_for_all_rules_and_outlives_a_restart() {
+    let pool = pool();
+    let [mut left, mut right] = ends(&pool, |config| config.rx_queues(3));
+    let net = from_net([10, 0, 0, 0], 8);
+    let at = |offset, word, queue| rule(|r| r.item(net).item(raw(offset, word)).action(to(queue)));
+    right.port.create_flow(&at(42, 0xABCD, 2)).expect("it runs");
+    right.port.create_flow(&at(42, 0x0000, 1)).expect("it runs beside the other");
+    let refused = right.port.create_flow(&at(44, 0xABCD, 1)).expect_err("another place");
+    assert!(refused.to_string().contains("the bytes at 42"), "{refused}");
+    for restart in [false, true] {
+        if restart {
+            let End { card, port, queues } = right;
+            drop(queues);
+            let (port, queues) = port.stop().expect("it stops").start().expect("it starts");
+            right = End { card, port, queues };
+        }
+        let queues = frames_of_two_words()
+            .iter()
+            .map(|frame| whither(&mut left, &mut right, &pool, frame).expect("it comes").0)
+            .collect::<Vec<_>>();
+        // Behind a tag the bytes at 42 are others.
+        assert_eq!(queues, [2, 0, 1, 0, 0], "{restart}");
+    }
+    right.card.assert_clean();
+}
+
+#[test]
+fn signatures_have_a_flexible_word_too() {
+    let pool = pool();
+    let options = crate::options().flow_director(FlowDirector::Signature(DirectorMemory::KiB64));
+    let [mut left, mut right] = ends_with(&pool, &options, |config| config.rx_queues(3));
+    let src = Match::Exact(Ipv4Addr::new(10, 1, 1, 1));
+    let ip = Ipv4Item { src, dst: Match::Exact(TO), ..Default::default() };
+    let ports = Item::Udp(PortsItem { sport: Match::Exact(7), dport: Match::Exact(53) });
+    let rule = rule(|r| r.item(ip).item(ports).item(raw(42, 0xABCD)).action(to(2)));
+    let id = right.port.create_flow(&rule).expect("it runs");
+    goes_as_it_says([&mut left, &mut right], &pool, &rule, 2);
+    right.port.destroy_flow(id).expect("it ran");
+    assert_eq!(right.card.model().flow_director_filters(), 0);
+    right.card.assert_clean();
 }
 
 #[test]
