@@ -38,6 +38,8 @@ impl Device {
             Effect::SystemTime => self.system_time(slot.home),
             Effect::RxStampHigh => self.take_stamp(&TSYNCRXCTL, stored),
             Effect::TxStampHigh => self.take_stamp(&TSYNCTXCTL, stored),
+            Effect::Pfmailbox => self.read_mailbox(slot.index.into()),
+            Effect::Pfvflrec => self.functions_reset(slot.index.into()),
             _ => stored,
         }
     }
@@ -62,6 +64,11 @@ impl Device {
     pub(crate) fn write_register(&mut self, offset: u32, value: u32) {
         let slot = self.slot(offset);
         self.journal.written(slot.home, value);
+        self.write_slot(slot, value);
+    }
+
+    /// By whichever function's window.
+    pub(crate) fn write_slot(&mut self, slot: Slot, value: u32) {
         let before = self.file.word(slot.home);
         if !matches!(slot.effect, Effect::Constant | Effect::Status | Effect::Links) {
             self.file.set_word(slot.home, merge(before, value, slot.writable));
@@ -96,7 +103,7 @@ impl Device {
             Effect::SystemTime => self.write_system_time(),
             Effect::Rttbcnrc => self.write_rate_limit(value),
             Effect::Hicr => self.write_hicr(before, value),
-            _ => {}
+            _ => self.after_write_of_pools(slot, before, value),
         }
     }
 

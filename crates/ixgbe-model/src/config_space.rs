@@ -1,6 +1,8 @@
 //! PCI configuration space: ids, BARs, and the capabilities that drivers look for (§9.3).
 
-use linecard_ixgbe_regs::{BAR0_BYTES, MSIX_BAR_BYTES, MSIX_PBA, MSIX_VECTORS};
+use linecard_ixgbe_regs::{
+    BAR0_BYTES, MSIX_BAR_BYTES, MSIX_PBA, MSIX_VECTORS, VF_BAR_BYTES, VF_MSIX_VECTORS,
+};
 
 const COMMAND: usize = 0x04;
 const MSI: usize = 0x50;
@@ -26,17 +28,47 @@ pub(crate) enum Signalling {
     None,
 }
 
+/// Device id of the virtual functions of an 82599.
+pub(crate) const FUNCTION_OF_82599: u16 = 0x10ED;
+
+/// Device id of a card's virtual functions.
+pub(crate) fn id_of_functions(card: u16) -> u16 {
+    match card {
+        0x1528 | 0x1560 => 0x1515,
+        0x1563 | 0x15D1 => 0x1565,
+        _ => FUNCTION_OF_82599,
+    }
+}
+
+/// Whose configuration space it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Physical,
+    Virtual,
+}
+
 /// 256 bytes of configuration space.
 #[derive(Debug, Clone)]
 pub struct ConfigSpace {
     bytes: [u8; 256],
     writable: [u8; 256],
     device_id: u16,
+    kind: Kind,
 }
 
 impl ConfigSpace {
     pub(crate) fn new(device_id: u16) -> Self {
-        let mut space = Self { bytes: [0; 256], writable: [0; 256], device_id };
+        Self::of_kind(Kind::Physical, device_id)
+    }
+
+    /// A virtual function's, of a card with this device id, as a hypervisor shows it: with ids and BARs
+    /// of its own, which on the bus are in the physical function's SR-IOV capability.
+    pub(crate) fn of_function(card: u16) -> Self {
+        Self::of_kind(Kind::Virtual, id_of_functions(card))
+    }
+
+    fn of_kind(kind: Kind, device_id: u16) -> Self {
+        let mut space = Self { bytes: [0; 256], writable: [0; 256], device_id, kind };
         space.reset();
         space
     }
@@ -45,9 +77,18 @@ impl ConfigSpace {
         self.bytes = [0; 256];
         self.writable = [0; 256];
         self.lay_header();
-        self.lay_power_management();
-        self.lay_msi();
-        self.lay_msix();
+        match self.kind {
+            Kind::Physical => {
+                self.lay_bars();
+                self.lay_power_management();
+                self.lay_msi();
+                self.lay_msix(4, MSIX_VECTORS);
+            }
+            Kind::Virtual => {
+                self.lay_bars_of_function();
+                self.lay_msix(3, VF_MSIX_VECTORS);
+            }
+        }
         self.lay_pcie();
     }
 
@@ -64,22 +105,39 @@ impl ConfigSpace {
         self.put(0x02, &self.device_id.to_le_bytes());
         self.put(0x06, &[0x10]);
         self.put(0x08, &[0x01, 0x00, 0x00, 0x02]);
+        self.put(0x2C, &0x8086u16.to_le_bytes());
+        self.put(0x2E, &0x000Cu16.to_le_bytes());
+        self.open(0x0C, &[0xFF]);
+    }
+
+    /// 0: registers; 2: ports; 4: MSI-X. And the pin.
+    fn lay_bars(&mut self) {
         self.put(0x10, &[0x0C]);
         self.put(0x18, &[0x01]);
         self.put(0x20, &[0x0C]);
-        self.put(0x2C, &0x8086u16.to_le_bytes());
-        self.put(0x2E, &0x000Cu16.to_le_bytes());
         self.put(0x34, &[0x40]);
         self.put(0x3D, &[0x01]);
         // I/O, memory, bus master, parity, SERR; and INTx disable.
         self.open(COMMAND, &[0x47, 0x05]);
-        self.open(0x0C, &[0xFF]);
         self.open(0x10, &(!(BAR0_BYTES - 1)).to_le_bytes());
         self.open(0x14, &[0xFF; 4]);
         self.open(0x18, &(!31u32).to_le_bytes());
         self.open(0x20, &(!(MSIX_BAR_BYTES - 1)).to_le_bytes());
         self.open(0x24, &[0xFF; 4]);
         self.open(0x3C, &[0xFF]);
+    }
+
+    /// 0: registers; 3: MSI-X.
+    fn lay_bars_of_function(&mut self) {
+        self.put(0x10, &[0x0C]);
+        self.put(0x1C, &[0x0C]);
+        self.put(0x34, &[MSIX as u8]);
+        // Memory, and bus master.
+        self.open(COMMAND, &[0x06]);
+        for bar in [0x10, 0x1C] {
+            self.open(bar, &(!(VF_BAR_BYTES - 1)).to_le_bytes());
+            self.open(bar + 4, &[0xFF; 4]);
+        }
     }
 
     fn lay_power_management(&mut self) {
@@ -95,11 +153,12 @@ impl ConfigSpace {
         self.open(MSI + 16, &[0x01]);
     }
 
-    fn lay_msix(&mut self) {
+    /// The table at 0 of a BAR, and the pending bits behind it.
+    fn lay_msix(&mut self, bar: u32, vectors: u32) {
         self.put(MSIX, &[0x11, PCIE as u8]);
-        self.put(MSIX + 2, &(MSIX_VECTORS as u16 - 1).to_le_bytes());
-        self.put(MSIX + 4, &4u32.to_le_bytes());
-        self.put(MSIX + 8, &(MSIX_PBA | 4).to_le_bytes());
+        self.put(MSIX + 2, &(vectors as u16 - 1).to_le_bytes());
+        self.put(MSIX + 4, &bar.to_le_bytes());
+        self.put(MSIX + 8, &(MSIX_PBA | bar).to_le_bytes());
         self.open(MSIX + 3, &[0xC0]);
     }
 
@@ -172,7 +231,7 @@ impl ConfigSpace {
         (address, self.read(MSI as u8 + 12, 2))
     }
 
-    /// Address of a BAR (0, 2 or 4), as it has been programmed.
+    /// Address of a BAR (0, 2 or 4; of a virtual function 0 or 3), as it has been programmed.
     pub fn bar(&self, number: u8) -> u64 {
         let at = 0x10 + 4 * number;
         let low = self.read(at, 4);
@@ -206,6 +265,24 @@ mod tests {
             at = space.read(at as u8 + 1, 1);
         }
         assert_eq!(ids, [0x01, 0x05, 0x11, 0x10]);
+    }
+
+    #[test]
+    fn a_virtual_function_has_two_windows_and_messages_only() {
+        let mut space = ConfigSpace::of_function(0x1528);
+        assert_eq!(space.read(0, 4), 0x1515_8086);
+        for bar in [0x10, 0x1C] {
+            space.write(bar, u32::MAX, 4);
+            assert_eq!(!(space.read(bar, 4) & !0xF) + 1, VF_BAR_BYTES);
+        }
+        assert_eq!(
+            [space.read(0x34, 1), space.read(0x71, 1), space.read(0xA1, 1)],
+            [0x70, 0xA0, 0]
+        );
+        assert_eq!([space.read(0x72, 2), space.read(0x74, 4), space.read(0x78, 4)], [2, 3, 0x2003]);
+        space.write(4, 0xFFFF, 2);
+        assert_eq!(space.read(4, 2), 6);
+        assert_eq!(space.write(0xA8, 0x8000, 2), Written::FunctionReset);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::nonvolatile::i2c::I2c;
 use crate::phy::Phy;
 use crate::rx::Receiving;
 use crate::tx::Transmitting;
+use crate::virtualization::Virtualization;
 
 /// Which card it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +40,9 @@ impl Default for Identity {
 pub enum Bar {
     /// BAR 0: the registers.
     Registers,
-    /// BAR 2: address and data ports.
+    /// BAR 2: address and data ports. A virtual function has none.
     Io,
-    /// BAR 4: the MSI-X table and its pending bits.
+    /// BAR 4, of a virtual function BAR 3: the MSI-X table and its pending bits.
     Msix,
 }
 
@@ -64,6 +65,7 @@ pub struct Device {
     pub(crate) faults: Faults,
     pub(crate) lateness: Lateness,
     pub(crate) journal: Journal,
+    pub(crate) virtualization: Virtualization,
     /// Nanoseconds since some beginning.
     pub(crate) now: u64,
     io_address: u32,
@@ -88,6 +90,7 @@ impl Device {
             faults: Faults::default(),
             lateness: Lateness::default(),
             journal: Journal::default(),
+            virtualization: Virtualization::default(),
             now: 0,
             io_address: 0,
         };
@@ -111,6 +114,7 @@ impl Device {
         self.preset_address();
         self.update_pin();
         self.host.dma.forget();
+        self.reset_functions();
     }
 
     /// The first address filter is loaded from the EEPROM.
@@ -125,27 +129,49 @@ impl Device {
 
     /// Reads `size` bytes (1, 2, 4 or 8) at `offset` of a window.
     pub fn read(&mut self, bar: Bar, offset: u64, size: u8) -> u64 {
+        self.read_by_words(offset, size, |device, offset| device.read_word(bar, offset))
+    }
+
+    /// A read of any size, of a window of which words are read.
+    pub(crate) fn read_by_words(
+        &mut self,
+        offset: u64,
+        size: u8,
+        word: impl Fn(&mut Self, u64) -> u32,
+    ) -> u64 {
         if self.faults.is_removed() {
             return u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)));
         }
         self.settle();
         if size == 8 {
-            return self.read_word(bar, offset) as u64
-                | (self.read_word(bar, offset + 4) as u64) << 32;
+            return u64::from(word(self, offset)) | u64::from(word(self, offset + 4)) << 32;
         }
         let shift = (offset % 4) * 8;
-        let word = u64::from(self.read_word(bar, offset & !3)) >> shift;
+        let word = u64::from(word(self, offset & !3)) >> shift;
         word & (u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 4))))
     }
 
     /// Writes `size` bytes (4 or 8; less is widened, as registers are written as words) at `offset`.
     pub fn write(&mut self, bar: Bar, offset: u64, value: u64, size: u8) {
+        self.write_by_words(offset, value, size, |device, offset, value| {
+            device.write_word(bar, offset, value);
+        });
+    }
+
+    /// A write of any size, to a window of which words are written.
+    pub(crate) fn write_by_words(
+        &mut self,
+        offset: u64,
+        value: u64,
+        size: u8,
+        word: impl Fn(&mut Self, u64, u32),
+    ) {
         if self.faults.is_removed() {
             return;
         }
-        self.write_word(bar, offset & !3, value as u32);
+        word(self, offset & !3, value as u32);
         if size == 8 {
-            self.write_word(bar, offset + 4, (value >> 32) as u32);
+            word(self, offset + 4, (value >> 32) as u32);
         }
         self.settle();
     }
@@ -212,13 +238,16 @@ impl Device {
         self.run_transmit();
         self.run_link();
         self.deliver();
+        self.deliver_of_functions();
     }
 
     /// When [`tick`](Self::tick) has something to do next.
     pub fn deadline(&self) -> Option<u64> {
         let others = [self.coalescing_until(), self.transmitting.wakes_at()];
         let others = others.into_iter().flatten().map(|at| at.max(self.now));
-        others.chain(self.interrupting.deadline(self.now)).min()
+        let functions = self.virtualization.functions.iter();
+        let functions = functions.filter_map(|function| function.deadline(self.now));
+        others.chain(self.interrupting.deadline(self.now)).chain(functions).min()
     }
 
     /// What the device is asked to do wrong.

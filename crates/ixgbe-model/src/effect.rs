@@ -45,6 +45,12 @@ pub(crate) enum Effect {
     TxStampHigh,
     Rttbcnrc,
     Hicr,
+    CtrlExt,
+    Pfmailbox,
+    Pfmbicr,
+    Pfvflrec,
+    Pfqde,
+    Pfvfte,
 }
 
 use Effect::*;
@@ -82,6 +88,12 @@ const EFFECTS: &[(Register, Effect)] = &[
     (RTTBCNRC, Rttbcnrc),
     (FCTRL, Fctrl),
     (HICR, Hicr),
+    (CTRL_EXT, CtrlExt),
+    (PFMAILBOX, Pfmailbox),
+    (PFMBICR, Pfmbicr),
+    (PFVFLREC, Pfvflrec),
+    (PFQDE, Pfqde),
+    (PFVFTE, Pfvfte),
 ];
 
 /// Bits that a write can change, where that is not all of them.

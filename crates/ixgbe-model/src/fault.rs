@@ -9,6 +9,8 @@ use crate::device::Device;
 /// A descriptor write-back that waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deferred {
+    /// Whose it is.
+    pub(crate) queue: u32,
     pub(crate) address: u64,
     pub(crate) words: [u64; 2],
     /// Accesses of registers, or ticks, until it is written.
@@ -132,8 +134,8 @@ impl Device {
         if self.faults.deferred.is_empty() {
             return;
         }
-        for Deferred { address, words, .. } in self.faults.due() {
-            self.dma_descriptor(address, words);
+        for Deferred { queue, address, words, .. } in self.faults.due() {
+            self.dma_descriptor(queue, address, words);
         }
     }
 }

@@ -33,8 +33,13 @@ const RESET: &[(Register, u32)] = &[
 ];
 
 /// Values after a reset of whole arrays. Bit 12 of DCA_RXCTRL has no name.
-const RESET_OF_ALL: &[(Register, u32)] =
-    &[(RXPBSIZE, 0x80000), (TXPBSIZE, 0x28000), (DCA_RXCTRL, 0xB200), (DCA_TXCTRL, 0x2A00)];
+const RESET_OF_ALL: &[(Register, u32)] = &[
+    (RXPBSIZE, 0x80000),
+    (TXPBSIZE, 0x28000),
+    (DCA_RXCTRL, 0xB200),
+    (DCA_TXCTRL, 0x2A00),
+    (PFMBIMR, u32::MAX),
+];
 
 /// Memory of filters, which no reset clears: it is the driver that does (§4.6.7).
 const KEPT: &[Register] =
@@ -65,6 +70,12 @@ impl RegisterFile {
             (0..register.count()).for_each(|index| self.set(register, index, *value));
         }
         kept.into_iter().for_each(|(offset, word)| self.set_word(offset, word));
+    }
+
+    /// One element back to its value after a reset.
+    pub(crate) fn reset_element(&mut self, register: &Register, index: u32) {
+        let known = RESET_OF_ALL.iter().find(|(known, _)| known.name == register.name);
+        self.set(register, index, known.map_or(0, |(_, value)| *value));
     }
 
     /// Whether a register is memory that no reset clears.

@@ -10,6 +10,7 @@ use crate::bus::{Level, Message};
 use crate::config_space::Signalling;
 use crate::device::Device;
 use crate::effect::{Effect, Slot};
+use crate::vectors::{Table, TableWrite, Vectors};
 
 const QUEUE_BITS: u32 = 0xFFFF;
 
@@ -69,51 +70,24 @@ impl Causes {
     }
 }
 
-/// Who keeps the table of MSI-X vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// BAR 4.
-    OnCard,
-    /// The host: messages have a vector and no address.
-    AtHost,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    address: u64,
-    data: u32,
-    control: u32,
-}
-
 #[derive(Debug)]
 pub(crate) struct Interrupting {
     causes: Causes,
     mask: Causes,
     /// Causes that came since they were last told of.
     news: Causes,
-    entries: Vec<Entry>,
-    pending: u64,
-    /// When each vector may be sent again.
-    not_before: Vec<u64>,
-    /// A vector waits for its time.
-    waits_until: Option<u64>,
+    vectors: Vectors,
     level: Level,
-    table: Table,
 }
 
 impl Default for Interrupting {
     fn default() -> Self {
-        let vectors = MSIX_VECTORS as usize;
         Self {
             causes: Causes::NONE,
             mask: Causes::NONE,
             news: Causes::NONE,
-            entries: vec![Entry { control: 1, ..Entry::default() }; vectors],
-            pending: 0,
-            not_before: vec![0; vectors],
-            waits_until: None,
+            vectors: Vectors::new(MSIX_VECTORS),
             level: Level::Idle,
-            table: Table::OnCard,
         }
     }
 }
@@ -122,13 +96,11 @@ impl Interrupting {
     /// A reset of the device leaves the table, which is the function's.
     pub(crate) fn reset(&mut self) {
         (self.causes, self.mask, self.news) = (Causes::NONE, Causes::NONE, Causes::NONE);
-        self.not_before.fill(0);
-        self.waits_until = None;
+        self.vectors.forget_times();
     }
 
     pub(crate) fn reset_table(&mut self) {
-        self.entries.fill(Entry { control: 1, ..Entry::default() });
-        self.pending = 0;
+        self.vectors.reset_table();
     }
 
     pub(crate) fn mask_word(&self, slot: Slot) -> u32 {
@@ -144,7 +116,7 @@ impl Interrupting {
     }
 
     pub(crate) fn deadline(&self, now: u64) -> Option<u64> {
-        self.waits_until.map(|at| at.max(now))
+        self.vectors.deadline(now)
     }
 }
 
@@ -156,6 +128,9 @@ impl Device {
 
     /// A receive queue has something to tell, or a transmit queue.
     pub(crate) fn raise_queue(&mut self, queue: u32, which: QueueKind) {
+        if let Some(function) = self.owner(queue) {
+            return self.raise_queue_of_function(function, queue, which);
+        }
         let word = self.file.at(&IVAR, queue / 2);
         let (vector, valid) = match (which, queue % 2) {
             (QueueKind::Receive, 0) => (ivar::RX_EVEN, ivar::RX_EVEN_VALID),
@@ -230,12 +205,12 @@ impl Device {
 
     /// The host keeps the table of vectors and its masks (as VFIO does), or not any more.
     pub fn place_table(&mut self, table: Table) {
-        self.interrupting.table = table;
+        self.interrupting.vectors.table = table;
         self.interrupts_changed();
     }
 
     fn signalling(&self) -> Signalling {
-        match self.interrupting.table {
+        match self.interrupting.vectors.table {
             Table::AtHost => Signalling::Msix,
             Table::OnCard => self.config.signalling(),
         }
@@ -243,7 +218,7 @@ impl Device {
 
     /// Sends what is enabled and news.
     pub(crate) fn deliver(&mut self) {
-        self.interrupting.waits_until = None;
+        self.interrupting.vectors.look_again();
         let ready = self.interrupting.news.and(self.interrupting.mask);
         if ready.is_empty() || self.faults.is_removed() {
             return self.update_pin();
@@ -282,14 +257,7 @@ impl Device {
     /// Moderation: no two interrupts of a vector within its interval.
     fn must_wait(&mut self, vector: u32) -> bool {
         let interval = eitr::INTERVAL.of(self.file.at(&EITR, vector)) * 2_000;
-        let at = self.interrupting.not_before[vector as usize];
-        if interval > 0 && self.now < at {
-            let until = self.interrupting.waits_until.unwrap_or(u64::MAX).min(at);
-            self.interrupting.waits_until = Some(until);
-            return true;
-        }
-        self.interrupting.not_before[vector as usize] = self.now + u64::from(interval);
-        false
+        self.interrupting.vectors.must_wait(vector, interval.into(), self.now)
     }
 
     /// The interrupt for `causes` is on its way: masks and causes clear themselves as configured.
@@ -311,14 +279,8 @@ impl Device {
     }
 
     fn send_vector(&mut self, vector: u32) {
-        let entry = self.interrupting.entries[vector as usize];
-        let is_masked = entry.control & 1 != 0 || self.config.masks_all_vectors();
-        if self.interrupting.table == Table::OnCard && is_masked {
-            self.interrupting.pending |= 1 << vector;
-            return;
-        }
-        let Entry { address, data, .. } = entry;
-        self.host.interrupts.message(Message { vector: vector as u16, address, data });
+        let to = &mut *self.host.interrupts;
+        self.interrupting.vectors.send(vector, &self.config, to);
     }
 
     fn deliver_msi(&mut self, ready: Causes) {
@@ -343,47 +305,18 @@ impl Device {
         }
     }
 
-    pub(crate) fn read_msix(&mut self, offset: u32) -> u32 {
-        let Some(entry) = self.interrupting.entries.get((offset / 16) as usize) else {
-            return self.read_pending(offset);
-        };
-        match offset % 16 {
-            0 => entry.address as u32,
-            4 => (entry.address >> 32) as u32,
-            8 => entry.data,
-            _ => entry.control,
-        }
-    }
-
-    fn read_pending(&self, offset: u32) -> u32 {
-        match offset.checked_sub(linecard_ixgbe_regs::MSIX_PBA) {
-            Some(0) => self.interrupting.pending as u32,
-            Some(4) => (self.interrupting.pending >> 32) as u32,
-            _ => 0,
-        }
+    pub(crate) fn read_msix(&self, offset: u32) -> u32 {
+        self.interrupting.vectors.read(offset)
     }
 
     pub(crate) fn write_msix(&mut self, offset: u32, value: u32) {
-        let Some(entry) = self.interrupting.entries.get_mut((offset / 16) as usize) else { return };
-        match offset % 16 {
-            0 => entry.address = entry.address & !0xFFFF_FFFF | u64::from(value),
-            4 => entry.address = entry.address & 0xFFFF_FFFF | u64::from(value) << 32,
-            8 => entry.data = value,
-            _ => {
-                entry.control = value & 1;
-                self.deliver_unmasked();
-            }
+        if self.interrupting.vectors.write(offset, value) == TableWrite::Mask {
+            self.deliver_unmasked();
         }
     }
 
-    /// What was pending when its vector was masked.
     fn deliver_unmasked(&mut self) {
-        let mut left = std::mem::take(&mut self.interrupting.pending);
-        while left != 0 {
-            let vector = left.trailing_zeros();
-            left &= left - 1;
-            self.send_vector(vector);
-        }
+        self.interrupting.vectors.send_pending(&self.config, &mut *self.host.interrupts);
     }
 }
 

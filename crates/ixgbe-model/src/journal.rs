@@ -45,6 +45,8 @@ pub struct Journal {
     pub breaches: BTreeMap<Breach, u64>,
     /// Registers that were used and are not in the table, with how often.
     pub unknown: BTreeMap<u32, u64>,
+    /// The same of virtual functions' registers: offsets in their BAR 0.
+    pub unknown_of_functions: BTreeMap<u32, u64>,
     /// Writes to registers, if they are recorded.
     pub writes: Vec<Access>,
     recording: bool,
@@ -73,6 +75,10 @@ impl Journal {
 
     pub(crate) fn unknown(&mut self, offset: u32) {
         *self.unknown.entry(offset).or_default() += 1;
+    }
+
+    pub(crate) fn unknown_of_function(&mut self, offset: u32) {
+        *self.unknown_of_functions.entry(offset).or_default() += 1;
     }
 
     pub(crate) fn written(&mut self, offset: u32, value: u32) {

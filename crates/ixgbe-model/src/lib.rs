@@ -25,6 +25,13 @@
 //! assert_eq!(links::SPEED.of(word), 3, "10 Gb/s");
 //! ```
 //!
+//! # Virtual functions
+//!
+//! [`Device::attach`] adds one, with a requester and interrupts of its own; [`Device::function`] is what its
+//! driver sees. On the bus, virtual functions come and go with the SR-IOV capability of the physical one,
+//! which is in the extended configuration space that is not modelled: here they are there from `attach` on,
+//! with a configuration space as a hypervisor shows it.
+//!
 //! # Guarantees
 //!
 //! * It touches no memory but by [`Dma`], and none while bus mastering is off; what was refused is
@@ -39,8 +46,8 @@
 //!
 //! # What it does not have
 //!
-//! DCB, virtual functions, IPsec, MACsec, FCoE, wake on LAN, of the firmware's mailbox all but the EEPROM, timing of the
-//! bus, DCA (ignored).
+//! DCB, the SR-IOV capability, mirrors of pools, RSS keys for each pool (X550), IPsec, MACsec, FCoE, wake on LAN, of the
+//! firmware's mailbox all but the EEPROM, timing of the bus, DCA (ignored).
 
 mod access;
 mod bus;
@@ -64,12 +71,15 @@ mod rx;
 pub mod setup;
 mod time;
 mod tx;
+mod vectors;
+mod virtualization;
 pub mod wire;
 
 pub use bus::{Direction, Dma, DmaFault, Host, Interrupts, Level, Light, Message, Unplugged, Wire};
 pub use config_space::ConfigSpace;
 pub use device::{Bar, Device, Identity};
 pub use fault::{Faults, Garbage, MailboxFault, Presence};
-pub use interrupt::Table;
 pub use journal::{Access, Breach, Journal};
 pub use link::Carrier;
+pub use vectors::Table;
+pub use virtualization::{Function, FunctionHost};

@@ -15,6 +15,7 @@ use linecard_ixgbe_regs::registers::*;
 use crate::device::Device;
 use crate::journal::Breach;
 use crate::parse::Parsed;
+use crate::virtualization::Pools;
 use steer::Destination;
 
 /// Length of the frame check sequence, which counters count.
@@ -62,19 +63,38 @@ impl Device {
         let parsed = self.parse(frame);
         let Some(passed) = self.passes(frame, &parsed) else { return };
         self.file.count(&RXNFGPC, 0, 1);
-        let destination = self.steer(frame, &parsed);
-        if destination.is_dropped {
-            return;
+        match self.pools_of_received(frame, &parsed) {
+            None => self.hold_for(None, frame, &parsed, passed.is_inexact),
+            Some(pools) => self.hold_for_pools(pools, frame, &parsed, passed.is_inexact),
         }
-        let is_stamped = self.stamp_received(&parsed, frame);
-        let is_inexact = passed.is_inexact;
-        let frame = frame.to_vec();
-        self.hold(Held { frame, parsed, destination, is_inexact, is_stamped });
         self.run_receive();
     }
 
+    /// A frame that a pool sends to others: it passes neither the MAC nor the address filters.
+    pub(crate) fn accept_from_pool(&mut self, pools: Pools, frame: &[u8], parsed: &Parsed) {
+        if self.file.has(&RXCTRL, rxctrl::RXEN) {
+            self.hold_for_pools(pools, frame, parsed, false);
+            self.run_receive();
+        }
+    }
+
+    /// A copy for each pool.
+    fn hold_for_pools(&mut self, pools: Pools, frame: &[u8], parsed: &Parsed, is_inexact: bool) {
+        pools.iter().for_each(|pool| self.hold_for(Some(pool), frame, parsed, is_inexact));
+    }
+
+    fn hold_for(&mut self, pool: Option<u32>, frame: &[u8], parsed: &Parsed, is_inexact: bool) {
+        let destination = self.steer(frame, parsed, pool);
+        if destination.is_dropped {
+            return;
+        }
+        let is_stamped = self.stamp_received(parsed, frame);
+        let (frame, parsed) = (frame.to_vec(), *parsed);
+        self.hold(Held { frame, parsed, destination, is_inexact, is_stamped });
+    }
+
     /// Behind the outer tag, in extended VLAN mode.
-    fn parse(&self, frame: &[u8]) -> Parsed {
+    pub(crate) fn parse(&self, frame: &[u8]) -> Parsed {
         let tag_type = vlnctrl::VET.of(self.file.get(&VLNCTRL)) as u16;
         match self.outer_tag() {
             Some(outer) => Parsed::with_outer(frame, outer, tag_type),

@@ -12,6 +12,7 @@ use crate::device::Device;
 use crate::interrupt::QueueKind;
 use crate::journal::Breach;
 use crate::rx::CRC_BYTES;
+use crate::virtualization::Way;
 use pace::Pace;
 
 /// Most descriptors of one packet, the context not counted (§7.2.1.1).
@@ -79,6 +80,11 @@ impl Transmitting {
         }
     }
 
+    /// A queue is as it was: no context, and no packet begun.
+    pub(crate) fn forget(&mut self, queue: u32) {
+        self.queues[queue as usize] = Queue::default();
+    }
+
     /// Rate limits stay, in memory behind a register that selects a queue: no driver relies on a reset for them.
     pub(crate) fn reset(&mut self) {
         let pace = self.pace.after_reset();
@@ -92,7 +98,7 @@ impl Device {
         self.file.set(&TXDCTL, queue, value);
         if (before ^ value) & txdctl::ENABLE.mask() != 0 {
             self.late(&TXDCTL, queue, txdctl::ENABLE.mask(), before);
-            self.transmitting.queues[queue as usize] = Queue::default();
+            self.transmitting.forget(queue);
         }
         if self.faults.stuck_queues && !txdctl::ENABLE.is_set(value) {
             self.file.set(&TXDCTL, queue, value | (before & txdctl::ENABLE.mask()));
@@ -128,7 +134,8 @@ impl Device {
     fn run_queue(&mut self, queue: u32) {
         let size = self.file.at(&TDLEN, queue) / descriptor::BYTES as u32;
         let is_on = self.file.has(&DMATXCTL, dmatxctl::TE)
-            && txdctl::ENABLE.is_set(self.file.at(&TXDCTL, queue));
+            && txdctl::ENABLE.is_set(self.file.at(&TXDCTL, queue))
+            && self.pool_may_send(queue);
         if !is_on || size == 0 || self.faults.is_removed() {
             return;
         }
@@ -139,7 +146,7 @@ impl Device {
         let mut reports = false;
         while head != tail && self.may_send(queue) {
             let address = base + u64::from(head) * descriptor::BYTES as u64;
-            let Some(words) = self.read_descriptor(address) else { break };
+            let Some(words) = self.read_descriptor(queue, address) else { break };
             head = (head + 1) % size;
             reports |= self.run_descriptor(queue, address, words, head);
         }
@@ -173,7 +180,7 @@ impl Device {
 
     fn gather(&mut self, queue: u32, words: [u64; 2]) {
         let mut data = vec![0; transmit::DTALEN.of(words[1]) as usize];
-        self.dma_read(words[0], &mut data);
+        self.dma_read(queue, words[0], &mut data);
         let partial = &mut self.transmitting.queues[queue as usize].partial;
         partial.data.extend(data);
         partial.descriptors += 1;
@@ -189,9 +196,9 @@ impl Device {
         if tdwbal::HEAD_WB_EN.is_set(low) {
             let to = u64::from(low & tdwbal::ADDR.mask())
                 | u64::from(self.file.at(&TDWBAH, queue)) << 32;
-            self.dma_write(to, &next.to_le_bytes());
+            self.dma_write(queue, to, &next.to_le_bytes());
         } else {
-            self.write_back(address, [words[0], transmit::DD.mask()]);
+            self.write_back(queue, address, [words[0], transmit::DD.mask()]);
         }
     }
 
@@ -201,24 +208,27 @@ impl Device {
         let Some(words) = first else { return };
         let frames = match transmit::DEXT.is_set(words[1]) {
             true => self.advanced_frames(queue, data, words),
-            false => vec![self.legacy_frame(data, words)],
+            false => vec![self.legacy_frame(queue, data, words)],
         };
         for frame in frames {
-            self.send(queue, frame);
+            if !self.refuses_as_spoofed(queue, &frame) {
+                self.send(queue, frame);
+            }
         }
         if transmit::DEXT.is_set(words[1]) && transmit::MAC_TSTAMP.is_set(words[1]) {
             self.stamp_sent();
         }
     }
 
-    fn legacy_frame(&self, mut data: Vec<u8>, words: [u64; 2]) -> Vec<u8> {
+    fn legacy_frame(&self, queue: u32, mut data: Vec<u8>, words: [u64; 2]) -> Vec<u8> {
         use transmit_legacy as old;
         if old::IC.is_set(words[1]) {
             let (start, at) = (old::CSS.of(words[1]) as usize, old::CSO.of(words[1]) as usize);
             offload::insert(&mut data, start, at);
         }
-        if old::VLE.is_set(words[1]) {
-            self.insert_tag(&mut data, old::VLAN.of(words[1]) as u16);
+        let asked = old::VLE.is_set(words[1]).then(|| old::VLAN.of(words[1]) as u16);
+        if let Some(tag) = self.tag_of(queue, asked) {
+            self.insert_tag(&mut data, tag);
         }
         data
     }
@@ -245,7 +255,7 @@ impl Device {
         self.pace(queue, frame.len() as u32);
         if self.file.has(&HLREG0, hlreg0::LPBK) {
             self.accept(&frame);
-        } else if self.link.is_up() {
+        } else if self.switch(queue, &frame) == Way::Out && self.link.is_up() {
             self.host.wire.transmit(&frame);
         }
     }
@@ -277,6 +287,7 @@ impl Device {
         self.file.count_wide(&QBTC_L, &QBTC_H, counter, len);
         self.file.count_wide(&GOTCL, &GOTCH, 0, len);
         self.file.count_wide(&TXDGBCL, &TXDGBCH, 0, len);
+        self.count_sent_of_function(queue, len);
         if frame.len() >= 6 && frame[..6] == [0xFF; 6] {
             self.file.count(&BPTC, 0, 1);
         } else if frame.first().is_some_and(|byte| byte & 1 != 0) {

@@ -18,7 +18,7 @@ use vfio_user::{DmaMapFlags, DmaUnmapFlags, IrqInfo, Server, ServerBackend, Serv
 use super::mapping::Mapping;
 use crate::bus::{Direction, Dma, DmaFault, Host, Interrupts, Level, Message};
 use crate::device::{Bar, Device, Identity};
-use crate::interrupt::Table;
+use crate::vectors::Table;
 use crate::wire::{Outlet, Plug};
 
 /// How long the wire's thread sleeps at most.

@@ -227,6 +227,9 @@ impl Device {
 
     /// The interval of the vector that the queue's cause goes to; without one there is none.
     fn interval_of(&self, queue: u32) -> u64 {
+        if let Some(function) = self.owner(queue) {
+            return self.interval_of_function(function, queue);
+        }
         let word = self.file.at(&IVAR, queue / 2);
         let (vector, valid) = match queue % 2 {
             0 => (ivar::RX_EVEN, ivar::RX_EVEN_VALID),
@@ -240,7 +243,7 @@ impl Device {
     fn take_descriptor(&mut self, queue: u32) -> Option<Open> {
         let ring = self.ring(queue).filter(|ring| ring.free() > 0)?;
         let descriptor = ring.address(0);
-        let posted = self.read_descriptor(descriptor)?;
+        let posted = self.read_descriptor(queue, descriptor)?;
         self.file.set(&RDH, queue, (ring.head + 1) % ring.size);
         Some(Open { descriptor, buffer: posted[0], filled: 0, packets: 0 })
     }
@@ -256,7 +259,7 @@ impl Device {
             }
             let open = self.receiving.contexts[at].open;
             let (part, rest) = bytes.split_at(bytes.len().min(size - open.filled));
-            self.dma_write(open.buffer + open.filled as u64, part);
+            self.dma_write(queue, open.buffer + open.filled as u64, part);
             self.receiving.contexts[at].open.filled += part.len();
             bytes = rest;
         }
@@ -275,7 +278,7 @@ impl Device {
             receive::RSC_COUNT.put(0, before.packets + 1),
             receive::NEXTP.put(word, u64::from(next)),
         ];
-        self.write_back(before.descriptor, words);
+        self.write_back(queue, before.descriptor, words);
         let context = &mut self.receiving.contexts[at];
         context.descriptors += 1;
         context.open = open;
@@ -288,13 +291,13 @@ impl Device {
         let queue = context.connection.queue;
         let (address, headers) = (context.headers.0, context.whole_headers());
         if context.packets > 1 {
-            self.dma_write(address, &headers);
+            self.dma_write(queue, address, &headers);
         }
         let [first, second] = Status::new(self, &context.first, 0).last(context.open.filled);
         let count = if context.packets > 1 { context.open.packets + 1 } else { 0 };
         let words = [receive::RSC_COUNT.put(first, count), second];
         let words = self.spoil(words, self.buffer_of(queue));
-        self.write_back(context.open.descriptor, words);
+        self.write_back(queue, context.open.descriptor, words);
         self.raise_queue(queue, QueueKind::Receive);
     }
 
@@ -312,6 +315,11 @@ impl Device {
         while let Some(at) = self.receiving.contexts.iter().position(is_its) {
             self.close(at);
         }
+    }
+
+    /// Forgets all of a queue that is reset: nothing is told of them.
+    pub(crate) fn forget_contexts(&mut self, queue: u32) {
+        self.receiving.contexts.retain(|open| open.connection.queue != queue);
     }
 
     /// When the next is to be closed.

@@ -33,21 +33,30 @@ impl Device {
         if self.is_own_address(&frame[..6]) {
             return exact;
         }
-        let tables = self.file.has(&MCSTCTRL, mcstctrl::MFE);
-        let table = if is_multicast { &MTA } else { &PFUTA };
-        if tables && self.is_in_table(table, &frame[..6]) {
+        if self.is_hashed(&frame[..6]) {
             return Some(Passed { is_inexact: true });
         }
         promiscuous.is_set(control).then_some(Passed { is_inexact: true })
     }
 
     fn is_own_address(&self, address: &[u8]) -> bool {
+        self.filters_of(address).next().is_some()
+    }
+
+    /// The address filters that have an address.
+    pub(crate) fn filters_of(&self, address: &[u8]) -> impl Iterator<Item = u32> + use<'_> {
         let low = u32::from_le_bytes([address[0], address[1], address[2], address[3]]);
         let high = u32::from(u16::from_le_bytes([address[4], address[5]]));
-        (0..RAL.count()).any(|index| {
+        (0..RAL.count()).filter(move |&index| {
             let word = self.file.at(&RAH, index);
             rah::AV.is_set(word) && rah::ADDR.of(word) == high && self.file.at(&RAL, index) == low
         })
+    }
+
+    /// Whether the table for addresses of its kind has an address.
+    pub(crate) fn is_hashed(&self, address: &[u8]) -> bool {
+        let table = if address[0] & 1 != 0 { &MTA } else { &PFUTA };
+        self.file.has(&MCSTCTRL, mcstctrl::MFE) && self.is_in_table(table, address)
     }
 
     /// Twelve bits of the address, which of them says MCSTCTRL.
@@ -58,7 +67,7 @@ impl Device {
         self.file.at(table, hash >> 5) >> (hash & 31) & 1 != 0
     }
 
-    fn passes_vlan(&self, parsed: &Parsed) -> bool {
+    pub(crate) fn passes_vlan(&self, parsed: &Parsed) -> bool {
         let Some(tag) = parsed.vlan.filter(|_| self.file.has(&VLNCTRL, vlnctrl::VFE)) else {
             return true;
         };

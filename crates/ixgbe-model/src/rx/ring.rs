@@ -69,7 +69,7 @@ impl Device {
         if layout.count > ring.free() {
             // What others hold back may be what the driver waits for.
             self.close_queue(queue);
-            return match srrctl::DROP_EN.is_set(ring.split) {
+            return match srrctl::DROP_EN.is_set(ring.split) || self.drops_in_pools(queue) {
                 true => self.drop_frame(queue),
                 false => Placed::NoDescriptor,
             };
@@ -155,7 +155,8 @@ impl Device {
     }
 
     fn header_end(&self, held: &Held) -> usize {
-        let kinds = self.file.at(&PSRTYPE, 0);
+        let pool = self.pool_of(held.destination.queue).unwrap_or(0);
+        let kinds = self.file.at(&PSRTYPE, pool);
         let parsed = &held.parsed;
         match parsed.transport {
             crate::parse::Transport::Tcp if psrtype::TCP.is_set(kinds) => {
@@ -172,23 +173,26 @@ impl Device {
         let (header, mut rest) = frame.split_at(layout.header);
         for ahead in 0..layout.count {
             let address = ring.address(ahead);
-            let Some(posted) = self.read_descriptor(address) else { return };
+            let Some(posted) = self.read_descriptor(ring.queue, address) else { return };
             if ahead == 0 && !header.is_empty() {
-                self.dma_write(posted[1], header);
+                self.dma_write(ring.queue, posted[1], header);
             }
             let (part, after) = rest.split_at(rest.len().min(layout.buffer));
             rest = after;
-            self.dma_write(posted[0], part);
+            self.dma_write(ring.queue, posted[0], part);
             let words = match ahead + 1 == layout.count {
                 true => self.spoil(status.last(part.len()), layout.buffer),
                 false => status.more(part.len(), (ring.head + ahead + 1) % ring.size),
             };
             let is_legacy = srrctl::DESCTYPE.of(ring.split) == 0;
             let words = if is_legacy { super::status::legacy(posted[0], words) } else { words };
-            self.write_back(address, words);
+            self.write_back(ring.queue, address, words);
         }
         self.file.set(&RDH, ring.queue, (ring.head + layout.count) % ring.size);
         self.count_placed(ring.queue, held.frame.len());
+        if held.frame[0] & 1 != 0 {
+            self.count_multicast_of_function(ring.queue);
+        }
         self.raise_queue(ring.queue, QueueKind::Receive);
     }
 
@@ -212,6 +216,7 @@ impl Device {
         self.file.count_wide(&QBRC_L, &QBRC_H, counter, len);
         self.file.count(&RXDGPC, 0, 1);
         self.file.count_wide(&RXDGBCL, &RXDGBCH, 0, len);
+        self.count_received_of_function(queue, len);
     }
 
     fn status_of(&mut self, held: &Held, header: usize) -> Status {

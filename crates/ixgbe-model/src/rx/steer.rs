@@ -23,13 +23,23 @@ pub(super) struct Destination {
 }
 
 impl Device {
-    pub(super) fn steer(&mut self, frame: &[u8], parsed: &Parsed) -> Destination {
+    /// In a pool, if there are pools: but for RSS, all of these are for the default pool only.
+    pub(super) fn steer(
+        &mut self,
+        frame: &[u8],
+        parsed: &Parsed,
+        pool: Option<u32>,
+    ) -> Destination {
         let hash = self.rss(frame, parsed);
+        let entry = hash.map_or(0, |hash| self.redirect(hash.value));
         let mut destination = Destination {
-            queue: hash.map_or(0, |hash| self.redirect(hash.value)),
+            queue: pool.map_or(entry, |pool| self.queue_in_pool(pool, entry)),
             hash: hash.unwrap_or_default(),
             ..Destination::default()
         };
+        if pool.is_some_and(|pool| pool != self.default_pool()) {
+            return destination;
+        }
         destination.director = self.direct(frame, parsed);
         destination.ether_type_filter = self.ether_type_filter(parsed);
         if let Some(queue) = self.filtered(frame, parsed, &destination) {

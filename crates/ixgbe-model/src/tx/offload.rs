@@ -48,10 +48,9 @@ impl Device {
             true => self.segments(&data, &context, words),
             false => vec![with_checksums(data, &context, words)],
         };
-        if transmit::VLE.is_set(words[1]) {
-            for frame in &mut frames {
-                self.insert_tag(frame, context.vlan);
-            }
+        let asked = transmit::VLE.is_set(words[1]).then_some(context.vlan);
+        if let Some(tag) = self.tag_of(queue, asked) {
+            frames.iter_mut().for_each(|frame| self.insert_tag(frame, tag));
         }
         frames
     }

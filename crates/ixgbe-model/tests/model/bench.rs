@@ -39,6 +39,11 @@ impl Received {
 impl Bench {
     /// A card after power-on, with bus mastering on.
     pub(crate) fn bare() -> Self {
+        Self::of(Identity::default())
+    }
+
+    /// The same of another kind.
+    pub(crate) fn of(identity: Identity) -> Self {
         let (memory, interrupts, wire) =
             (Memory::new(8 << 20), Recorder::default(), Sink::default());
         let host = Host {
@@ -46,7 +51,7 @@ impl Bench {
             interrupts: Box::new(interrupts.clone()),
             wire: Box::new(wire.clone()),
         };
-        let mut card = Device::new(Identity::default(), host);
+        let mut card = Device::new(identity, host);
         card.write_config(4, 0x6, 2);
         Self { card, memory, interrupts, wire, rx_next: 0, tx_tail: 0 }
     }

@@ -3,6 +3,8 @@
 mod bench;
 mod coalesce;
 mod control;
+mod functions;
 mod pace;
 mod receive;
 mod transmit;
+mod virtual_functions;
