@@ -79,6 +79,9 @@ pub enum Event {
     /// The other side asks the port to make itself known, as after a move to another machine: send a
     /// gratuitous ARP reply, or whatever tells switches where its addresses are.
     Announce,
+    /// The other side has reset the device, as the driver of a physical function may: no queue moves
+    /// anything until the port has been stopped and started again.
+    Reset,
     /// The device is gone.
     Gone,
 }
@@ -135,6 +138,9 @@ impl fmt::Display for Event {
                 write!(f, "{direction} queue {queue} is {state}")
             }
             Event::Announce => f.write_str("an announcement is asked for"),
+            Event::Reset => {
+                f.write_str("the other side has reset the device: stop the port and start it")
+            }
             Event::Gone => f.write_str("the device is gone"),
         }
     }

@@ -1,5 +1,5 @@
-//! The part of a port that moves packets: the pools that the device knows, and the queues, with who drives
-//! them and who keeps their memory.
+//! The part of a port that moves packets, whichever function it is on: the pools that the device knows, and
+//! the queues, with who drives them and who keeps their memory.
 
 use crate::fetch::Fetch;
 use crate::flows::Marks;
@@ -152,7 +152,7 @@ impl Engine {
         self.running.is_some()
     }
 
-    /// What is to be checked of a configuration.
+    /// What both kinds of ports check of a configuration.
     pub(crate) fn check(&self, config: &PortConfig) -> Result<(), Error> {
         config.check(&self.info.name, &self.info.capabilities)?;
         self.check_rooms(config, config.mtu_asked().unwrap_or(1500))?;

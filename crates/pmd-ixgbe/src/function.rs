@@ -1,12 +1,20 @@
-//! The PCI function of a card: its registers, and what must outlive its queues.
+//! A PCI function of a card, physical or virtual: its registers, and what must outlive its queues.
 
 use crate::registers::Registers;
 use crate::trouble::Trouble;
 use linecard_eal::device::{Command, Device};
 use linecard_ixgbe_regs::Register;
+use linecard_ixgbe_regs::registers::virtual_function::*;
 use linecard_ixgbe_regs::registers::*;
 use std::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Which of a card's functions it is: they have different windows of registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Physical,
+    Virtual,
+}
 
 /// The registers of a ring.
 #[derive(Debug)]
@@ -22,7 +30,7 @@ pub(crate) struct Ring {
     pub(crate) access: &'static Register,
 }
 
-/// The registers of all rings.
+/// The registers of all rings. The fields of a virtual function's are named by the physical one's.
 #[derive(Debug)]
 pub(crate) struct Rings {
     pub(crate) receive: Ring,
@@ -53,9 +61,32 @@ static PHYSICAL: Rings = Rings {
     split: &SRRCTL,
 };
 
+static VIRTUAL: Rings = Rings {
+    receive: Ring {
+        low: &VFRDBAL,
+        high: &VFRDBAH,
+        length: &VFRDLEN,
+        head: &VFRDH,
+        tail: &VFRDT,
+        control: &VFRXDCTL,
+        access: &VFDCA_RXCTRL,
+    },
+    transmit: Ring {
+        low: &VFTDBAL,
+        high: &VFTDBAH,
+        length: &VFTDLEN,
+        head: &VFTDH,
+        tail: &VFTDT,
+        control: &VFTXDCTL,
+        access: &VFDCA_TXCTRL,
+    },
+    split: &VFSRRCTL,
+};
+
 /// A function, and what must outlive its queues.
 #[derive(Debug)]
 pub(crate) struct Function {
+    kind: Kind,
     pub(crate) registers: Registers,
     /// Memory of queues that did not stop: kept until the device is reset.
     quarantine: Mutex<Vec<Box<dyn Any + Send>>>,
@@ -64,20 +95,34 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    pub(crate) fn new(device: Box<dyn Device>) -> Result<Self, Trouble> {
-        let registers = Registers::new(device.bar(0)?)?;
-        Ok(Function { registers, quarantine: Mutex::default(), device })
+    pub(crate) fn new(device: Box<dyn Device>, kind: Kind) -> Result<Self, Trouble> {
+        let registers = match kind {
+            Kind::Physical => Registers::new(device.bar(0)?)?,
+            Kind::Virtual => Registers::of_virtual_function(device.bar(0)?)?,
+        };
+        Ok(Function { kind, registers, quarantine: Mutex::default(), device })
     }
 
     pub(crate) fn rings(&self) -> &'static Rings {
-        &PHYSICAL
+        match self.kind {
+            Kind::Physical => &PHYSICAL,
+            Kind::Virtual => &VIRTUAL,
+        }
     }
 
     /// No interrupts, and none pending (§4.6.3.1).
     pub(crate) fn silence(&self) {
-        self.registers.write(&EIMC, u32::MAX >> 1);
-        self.registers.fill(&EIMC_EX, u32::MAX);
-        let _ = self.registers.read(&EICR);
+        match self.kind {
+            Kind::Physical => {
+                self.registers.write(&EIMC, u32::MAX >> 1);
+                self.registers.fill(&EIMC_EX, u32::MAX);
+                let _ = self.registers.read(&EICR);
+            }
+            Kind::Virtual => {
+                self.registers.write(&VTEIMC, vteimc::VECTORS.mask());
+                let _ = self.registers.read(&VTEICR);
+            }
+        }
     }
 
     /// Whether reads are answered by nobody.

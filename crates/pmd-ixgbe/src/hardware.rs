@@ -1,6 +1,6 @@
 //! The card itself: its resets and semaphores.
 
-use crate::function::Function;
+use crate::function::{Function, Kind};
 use crate::ids::{Family, Media};
 use crate::registers::{Registers, Until};
 use crate::trouble::Trouble;
@@ -43,7 +43,7 @@ impl Hardware {
         device: Box<dyn Device>,
         (family, media): (Family, Media),
     ) -> Result<Self, Trouble> {
-        let function = Function::new(device)?;
+        let function = Function::new(device, Kind::Physical)?;
         let registers = function.registers.clone();
         Ok(Hardware { family, media, registers, function: Arc::new(function) })
     }

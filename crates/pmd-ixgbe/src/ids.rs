@@ -65,6 +65,21 @@ pub fn family(identity: Identity) -> Option<(Family, Media)> {
     Some((card.1, card.2))
 }
 
+/// Virtual functions. Not here: those that Hyper-V gives a guest, whose mailbox is elsewhere.
+const VIRTUAL: &[(u16, Family)] = &[
+    (0x10ED, I82599),
+    (0x1515, X540),
+    (0x1565, X550),
+    (0x15A8, X550), // X552
+    (0x15C5, X550), // X553
+];
+
+/// Whether the driver knows a device as a virtual function, and of which family.
+pub fn virtual_family(identity: Identity) -> Option<Family> {
+    let known = VIRTUAL.iter().find(|known| known.0 == identity.device);
+    Some(known.filter(|_| identity.vendor == INTEL)?.1)
+}
+
 impl Family {
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -96,8 +111,9 @@ mod tests {
     #[test]
     fn no_card_is_listed_twice() {
         let mut ids: Vec<_> = CARDS.iter().map(|card| card.0).collect();
+        ids.extend(VIRTUAL.iter().map(|function| function.0));
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), CARDS.len());
+        assert_eq!(ids.len(), CARDS.len() + VIRTUAL.len());
     }
 }

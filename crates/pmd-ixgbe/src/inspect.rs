@@ -1,9 +1,11 @@
 //! A look inside: EEPROM, module, registers, firmware; and the lamp.
 
+use crate::function::Function;
 use crate::ids::{Family, Media};
 use crate::port::IxgbePort;
 use crate::{eeprom, i2c};
 use linecard_ixgbe_regs::Access::{ReadOnly, ReadWrite};
+use linecard_ixgbe_regs::Register;
 use linecard_ixgbe_regs::registers::*;
 use linecard_pmd_core::{Driver, Error, Led, Module, RegisterValue};
 use std::ops::Range;
@@ -41,24 +43,12 @@ impl IxgbePort {
 
     /// Every register that the driver knows and that reading does not change.
     pub(crate) fn every_register(&self) -> Result<Vec<RegisterValue>, Error> {
-        if self.hardware.function.is_gone() {
-            return Err(Error::Gone { port: self.engine.info.name.clone() });
-        }
-        let still = linecard_ixgbe_regs::all().filter(|r| matches!(r.access, ReadOnly | ReadWrite));
         // Reading the high half of a stamp gives its place away; an X540 gives a semaphore.
         let is_x540 = self.hardware.family != Family::I82599;
         let kept = [RXSTMPH.name, TXSTMPH.name, if is_x540 { SW_FW_SYNC.name } else { "" }];
-        let still = still.filter(|register| !kept.contains(&register.name));
-        let each = still.flat_map(|register| {
-            (0..register.count())
-                .filter_map(move |index| Some((register, index, register.at(index)?)))
-        });
-        let value =
-            |(register, index, offset): (&'static linecard_ixgbe_regs::Register, u32, u32)| {
-                let value = self.hardware.registers.read_at(register, index);
-                RegisterValue { name: register.name, index, offset, value }
-            };
-        Ok(each.map(value).collect())
+        let all = linecard_ixgbe_regs::all().filter(|register| !kept.contains(&register.name));
+        values(&self.hardware.function, all)
+            .ok_or_else(|| Error::Gone { port: self.engine.info.name.clone() })
     }
 
     pub(crate) fn module_memory(&self) -> Result<Module, Error> {
@@ -97,4 +87,23 @@ impl IxgbePort {
             },
         );
     }
+}
+
+/// The registers that reading does not change. `None` if nobody answers.
+pub(crate) fn values(
+    function: &Function,
+    registers: impl Iterator<Item = &'static Register>,
+) -> Option<Vec<RegisterValue>> {
+    if function.is_gone() {
+        return None;
+    }
+    let still = registers.filter(|r| matches!(r.access, ReadOnly | ReadWrite));
+    let each = still.flat_map(|register| {
+        (0..register.count()).filter_map(move |index| Some((register, index, register.at(index)?)))
+    });
+    let value = |(register, index, offset): (&'static Register, u32, u32)| {
+        let value = function.registers.read_at(register, index);
+        RegisterValue { name: register.name, index, offset, value }
+    };
+    Some(each.map(value).collect())
 }

@@ -15,12 +15,16 @@ pub(crate) const MOST_QUEUES: usize = 63;
 #[derive(Debug)]
 pub(crate) struct Bell {
     vector: Vector,
-    /// Enables the vector's interrupt: a bit of EIMS_EX.
+    /// Enables the vector's interrupt: a bit of EIMS_EX, or of VTEIMS.
     enable: BarRegister<u32>,
     bit: u32,
 }
 
 impl Bell {
+    pub(crate) fn new(vector: Vector, enable: BarRegister<u32>, bit: u32) -> Self {
+        Bell { vector, enable, bit }
+    }
+
     /// Empties it and lets it ring once: EIAM masks it again by itself.
     pub(crate) fn arm(&self) -> WakeUp<'_> {
         // Nothing to take is what it should be.
@@ -93,7 +97,7 @@ impl Interrupts {
 fn bell(hardware: &Hardware, index: usize, vector: Vector) -> Result<Bell, Trouble> {
     let index = index as u32;
     let enable = hardware.registers.bind(&EIMS_EX, index / 32)?;
-    Ok(Bell { vector, enable, bit: 1 << (index % 32) })
+    Ok(Bell::new(vector, enable, 1 << (index % 32)))
 }
 
 /// §7.3.4: queue `i` to vector `i`, the rest to the vector behind them. §7.3.1.4: vectors of queues

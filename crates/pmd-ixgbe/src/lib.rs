@@ -74,11 +74,13 @@ mod start;
 mod stats;
 mod trouble;
 mod tx;
+mod vf;
 
 pub use fetch::Fetch;
 pub use flows::{DirectorMemory, FlowDirector};
-pub use ids::{Family, Media, family};
+pub use ids::{Family, Media, family, virtual_family};
 pub use init::{DEPARTURES, Departure};
 pub use open::IxgbeOptions;
 pub use port::IxgbePort;
 pub use rx::ReceivePath;
+pub use vf::{IxgbeVfOptions, IxgbeVfPort};

@@ -2,8 +2,9 @@
 
 use crate::hardware::{Hardware, PATIENCE, Shared};
 use crate::ids::{Family, Media};
-use crate::registers::Until;
+use crate::registers::{Registers, Until};
 use crate::trouble::Trouble;
+use linecard_ixgbe_regs::Register;
 use linecard_ixgbe_regs::registers::*;
 use linecard_pmd_core::{Duplex, Link, LinkState};
 
@@ -103,9 +104,14 @@ fn mdio_write(hardware: &Hardware, device: u32, register: u32, data: u16) -> Res
 
 /// The link now (§8.2.3.22.20).
 pub(crate) fn state(hardware: &Hardware) -> Result<Link, Trouble> {
-    let word = hardware.registers.read(&LINKS);
+    read(&hardware.registers, &LINKS)
+}
+
+/// The link that LINKS tells of, or VFLINKS.
+pub(crate) fn read(registers: &Registers, register: &'static Register) -> Result<Link, Trouble> {
+    let word = registers.read(register);
     if word == u32::MAX {
-        return Err(Trouble::Silent { register: LINKS.name });
+        return Err(Trouble::Silent { register: register.name });
     }
     if !links::UP.is_set(word) {
         return Ok(Link::DOWN);

@@ -12,7 +12,7 @@ use crate::rx::ReceivePath;
 use crate::stats::Sums;
 use crate::trouble::Trouble;
 use crate::{eeprom, ids, link, queue, rss};
-use linecard_eal::device::{Device, InterruptKind};
+use linecard_eal::device::{Device, Identity, InterruptKind};
 use linecard_pmd_core::{
     Capabilities, Controls, Descriptors, Error, FlowControl, Pause, PortInfo, RxOffloads, Step,
     TxOffloads,
@@ -114,8 +114,7 @@ fn take_over(
         return Err(Trouble::Processor { path: options.receive_path.name() });
     }
     let identity = device.identity();
-    let card =
-        ids::family(identity).ok_or_else(|| Trouble::Stranger { id: identity.to_string() })?;
+    let card = ids::family(identity).ok_or_else(|| stranger(identity))?;
     let node = device.node();
     let hardware = Arc::new(Hardware::new(device, card)?);
     hardware.reset()?;
@@ -145,6 +144,11 @@ fn take_over(
         link,
         gone: false,
     })
+}
+
+fn stranger(identity: Identity) -> Trouble {
+    let wanted = "an 82599, X520, X540 or X550";
+    Trouble::Stranger { id: identity.to_string(), wanted, kind: "ixgbe" }
 }
 
 fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {

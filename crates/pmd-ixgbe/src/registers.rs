@@ -2,7 +2,7 @@
 
 use crate::trouble::Trouble;
 use linecard_eal::device::{Bar, BarRegister, DeviceError};
-use linecard_ixgbe_regs::{Field, Register};
+use linecard_ixgbe_regs::{Field, Register, VF_BAR_BYTES};
 use std::time::{Duration, Instant};
 
 /// Up to here reach the registers that the driver uses; a card may decode more.
@@ -48,6 +48,12 @@ impl Registers {
     /// The registers behind BAR 0.
     pub(crate) fn new(bar: Bar) -> Result<Self, DeviceError> {
         bar.at_least(WINDOW)?;
+        Ok(Registers(bar))
+    }
+
+    /// Those of a virtual function.
+    pub(crate) fn of_virtual_function(bar: Bar) -> Result<Self, DeviceError> {
+        bar.at_least(VF_BAR_BYTES as usize)?;
         Ok(Registers(bar))
     }
 

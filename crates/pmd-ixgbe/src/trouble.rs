@@ -21,10 +21,8 @@ pub(crate) enum Trouble {
     #[error("{register} reads as all ones: the device does not answer")]
     Silent { register: &'static str },
     /// No card of this family.
-    #[error(
-        "{id} is not an 82599, X520, X540 or X550: bind a device that `linecard ports` lists as ixgbe"
-    )]
-    Stranger { id: String },
+    #[error("{id} is not {wanted}: bind a device that `linecard ports` lists as {kind}")]
+    Stranger { id: String, wanted: &'static str, kind: &'static str },
     /// A path that was asked for and cannot be run.
     #[error(
         "this processor does not run the receive path {path}: ask for none, and the best is taken"
@@ -44,6 +42,22 @@ pub(crate) enum Trouble {
     /// Nothing, or not enough, in the cage.
     #[error("the SFP+ module {what}")]
     Module { what: &'static str },
+    /// The driver of the physical function does not want to.
+    #[error("the driver of the physical function refuses {what}: ask who runs it")]
+    Denied { what: &'static str },
+    /// The driver of the physical function, or the card, has been reset.
+    #[error("the physical function has been reset: stop the port, and start it again")]
+    Forgotten,
+    /// Answers to what was not asked.
+    #[error(
+        "the driver of the physical function does not answer message {asked:#x} but others: update it"
+    )]
+    Babble { asked: u32 },
+    /// The physical function's driver has changed its mind.
+    #[error(
+        "the virtual function has {rx} receive and {tx} transmit queues now: configure the port for so many"
+    )]
+    Fewer { rx: usize, tx: usize },
     /// It was asked of a port that does not run.
     #[error("the port does not run: start it")]
     Stopped,
