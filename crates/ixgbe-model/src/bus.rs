@@ -87,6 +87,12 @@ pub trait Wire: Send {
     /// Sends a frame. What cannot be sent is lost, as on a wire.
     fn transmit(&mut self, frame: &[u8]);
 
+    /// The same, with when its first bit goes out: nanoseconds of the clock that the device is told of.
+    fn transmit_at(&mut self, frame: &[u8], time: u64) {
+        let _ = time;
+        self.transmit(frame);
+    }
+
     /// The card's laser goes on or off: the other end sees it.
     fn light(&mut self, light: Light) {
         let _ = light;

@@ -15,6 +15,7 @@ use crate::nonvolatile::Nonvolatile;
 use crate::nonvolatile::i2c::I2c;
 use crate::phy::Phy;
 use crate::rx::Receiving;
+use crate::time::Clock;
 use crate::tx::Transmitting;
 use crate::virtualization::Virtualization;
 
@@ -61,6 +62,7 @@ pub struct Device {
     pub(crate) phy: Option<Phy>,
     pub(crate) receiving: Receiving,
     pub(crate) transmitting: Transmitting,
+    pub(crate) clock: Clock,
     pub(crate) director: FlowDirector,
     pub(crate) faults: Faults,
     pub(crate) lateness: Lateness,
@@ -86,6 +88,7 @@ impl Device {
             phy: Phy::of(identity.device_id),
             receiving: Receiving::default(),
             transmitting: Transmitting::new(),
+            clock: Clock::default(),
             director: FlowDirector::default(),
             faults: Faults::default(),
             lateness: Lateness::default(),
@@ -104,6 +107,7 @@ impl Device {
         self.interrupting.reset();
         self.receiving = Receiving::default();
         self.transmitting.reset();
+        self.clock.reset(self.now);
         self.director = FlowDirector::default();
         self.module.reset();
         self.nonvolatile.reset();
@@ -239,6 +243,11 @@ impl Device {
         self.run_link();
         self.deliver();
         self.deliver_of_functions();
+    }
+
+    /// The time that [`tick`](Self::tick) was last told.
+    pub fn now(&self) -> u64 {
+        self.now
     }
 
     /// When [`tick`](Self::tick) has something to do next.

@@ -30,6 +30,8 @@ const RESET: &[(Register, u32)] = &[
     (DTXMXSZRQ, 0x10),
     (DTXTCPFLGL, 0x0FF6_0FF6),
     (DTXTCPFLGH, 0x0F7F),
+    // PTP over UDP has port 319.
+    (RXMTRL, 319 << 16),
 ];
 
 /// Values after a reset of whole arrays. Bit 12 of DCA_RXCTRL has no name.

@@ -73,6 +73,7 @@ impl Device {
     /// Plugs and unplugs, or changes the speed; the driver gets LSC.
     pub fn set_carrier(&mut self, carrier: Carrier) {
         if self.link.carrier != carrier {
+            self.hold_clock();
             self.link.carrier = carrier;
             self.link.restart();
             self.run_link();

@@ -41,18 +41,34 @@ struct Held {
     is_stamped: bool,
 }
 
+/// A frame that has passed the filters of the card.
+#[derive(Clone, Copy, Debug)]
+struct Arrival<'a> {
+    frame: &'a [u8],
+    parsed: &'a Parsed,
+    is_inexact: bool,
+    /// When its first bit came.
+    time: u64,
+}
+
 impl Device {
     /// A frame (without its check sequence) comes from the wire. In loopback nobody listens there.
     pub fn receive(&mut self, frame: &[u8]) {
+        self.receive_at(frame, self.now);
+    }
+
+    /// The same, of a frame whose first bit came at `time`, nanoseconds of the clock of
+    /// [`tick`](Self::tick).
+    pub fn receive_at(&mut self, frame: &[u8], time: u64) {
         let loops = self.file.has(&HLREG0, hlreg0::LPBK);
         if loops || self.faults.is_removed() || !self.link.is_up() {
             return;
         }
-        self.accept(frame);
+        self.accept(frame, time);
     }
 
     /// From the wire, or from the loopback.
-    pub(crate) fn accept(&mut self, frame: &[u8]) {
+    pub(crate) fn accept(&mut self, frame: &[u8], time: u64) {
         if !self.file.has(&RXCTRL, rxctrl::RXEN) || !self.has_good_length(frame) {
             return;
         }
@@ -63,9 +79,11 @@ impl Device {
         let parsed = self.parse(frame);
         let Some(passed) = self.passes(frame, &parsed) else { return };
         self.file.count(&RXNFGPC, 0, 1);
-        match self.pools_of_received(frame, &parsed) {
-            None => self.hold_for(None, frame, &parsed, passed.is_inexact),
-            Some(pools) => self.hold_for_pools(pools, frame, &parsed, passed.is_inexact),
+        let pools = self.pools_of_received(frame, &parsed);
+        let arrival = Arrival { frame, parsed: &parsed, is_inexact: passed.is_inexact, time };
+        match pools {
+            None => self.hold_for(None, arrival),
+            Some(pools) => self.hold_for_pools(pools, arrival),
         }
         self.run_receive();
     }
@@ -73,22 +91,24 @@ impl Device {
     /// A frame that a pool sends to others: it passes neither the MAC nor the address filters.
     pub(crate) fn accept_from_pool(&mut self, pools: Pools, frame: &[u8], parsed: &Parsed) {
         if self.file.has(&RXCTRL, rxctrl::RXEN) {
-            self.hold_for_pools(pools, frame, parsed, false);
+            let time = self.now;
+            self.hold_for_pools(pools, Arrival { frame, parsed, is_inexact: false, time });
             self.run_receive();
         }
     }
 
     /// A copy for each pool.
-    fn hold_for_pools(&mut self, pools: Pools, frame: &[u8], parsed: &Parsed, is_inexact: bool) {
-        pools.iter().for_each(|pool| self.hold_for(Some(pool), frame, parsed, is_inexact));
+    fn hold_for_pools(&mut self, pools: Pools, arrival: Arrival<'_>) {
+        pools.iter().for_each(|pool| self.hold_for(Some(pool), arrival));
     }
 
-    fn hold_for(&mut self, pool: Option<u32>, frame: &[u8], parsed: &Parsed, is_inexact: bool) {
+    fn hold_for(&mut self, pool: Option<u32>, arrival: Arrival<'_>) {
+        let Arrival { frame, parsed, is_inexact, time } = arrival;
         let destination = self.steer(frame, parsed, pool);
         if destination.is_dropped {
             return;
         }
-        let is_stamped = self.stamp_received(parsed, frame);
+        let is_stamped = self.stamp_received(parsed, frame, time);
         let (frame, parsed) = (frame.to_vec(), *parsed);
         self.hold(Held { frame, parsed, destination, is_inexact, is_stamped });
     }

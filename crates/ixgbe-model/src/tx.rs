@@ -62,22 +62,13 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct Transmitting {
     queues: Vec<Queue>,
-    /// When the clock of §7.9 was last set.
-    pub(crate) clock_set_at: u64,
-    /// Its high half, when the low one was last read.
-    pub(crate) clock_held: u32,
     pace: Pace,
 }
 
 impl Transmitting {
     pub(crate) fn new() -> Self {
         let queues = QUEUES as usize;
-        Self {
-            queues: vec![Queue::default(); queues],
-            clock_set_at: 0,
-            clock_held: 0,
-            pace: Pace::new(queues),
-        }
+        Self { queues: vec![Queue::default(); queues], pace: Pace::new(queues) }
     }
 
     /// A queue is as it was: no context, and no packet begun.
@@ -254,9 +245,9 @@ impl Device {
         self.count_sent(queue, &frame);
         self.pace(queue, frame.len() as u32);
         if self.file.has(&HLREG0, hlreg0::LPBK) {
-            self.accept(&frame);
+            self.accept(&frame, self.now);
         } else if self.switch(queue, &frame) == Way::Out && self.link.is_up() {
-            self.host.wire.transmit(&frame);
+            self.host.wire.transmit_at(&frame, self.now);
         }
     }
 

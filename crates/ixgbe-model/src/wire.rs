@@ -15,12 +15,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::bus::{Light, Wire};
+use crate::device::Device;
 
 /// Longest frame on a wire: 16 KiB is more than the card takes.
 const LONGEST: usize = 16384;
 
 /// Frames that a cable holds; more are lost.
 const CABLE_FRAMES: usize = 8192;
+
+/// Nanoseconds that a bit is under way on a cable: ten metres of fibre.
+pub const CABLE_DELAY: u64 = 50;
+
+/// A frame that comes out of a wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Without its check sequence.
+    pub frame: Vec<u8>,
+    /// When its first bit came, if the wire knows: nanoseconds of [`front::now`](crate::front::now).
+    pub time: Option<u64>,
+}
+
+impl Arrival {
+    fn now(frame: Vec<u8>) -> Self {
+        Self { frame, time: None }
+    }
+
+    /// Gives it to the device at the wire's end.
+    pub fn reach(&self, device: &mut Device) {
+        device.receive_at(&self.frame, self.time.unwrap_or(device.now()));
+    }
+}
 
 /// The end of a wire at which frames come in.
 pub trait Outlet: Send {
@@ -29,7 +53,7 @@ pub trait Outlet: Send {
     /// # Errors
     ///
     /// When the wire is broken.
-    fn take(&mut self) -> io::Result<Option<Vec<u8>>>;
+    fn take(&mut self) -> io::Result<Option<Arrival>>;
 
     /// Becomes readable when a frame comes. `None` if none will ever, or no one need wait for it.
     fn readable(&self) -> Option<BorrowedFd<'_>>;
@@ -68,7 +92,7 @@ pub fn unplugged() -> Plug {
 struct Nothing;
 
 impl Outlet for Nothing {
-    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn take(&mut self) -> io::Result<Option<Arrival>> {
         Ok(None)
     }
 
@@ -78,7 +102,7 @@ impl Outlet for Nothing {
 }
 
 struct Direction {
-    frames: Mutex<VecDeque<Vec<u8>>>,
+    frames: Mutex<VecDeque<Arrival>>,
     is_dark: AtomicBool,
     bell: OwnedFd,
 }
@@ -91,6 +115,14 @@ impl Direction {
 }
 
 impl Direction {
+    fn put(&self, arrival: Arrival) {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        if frames.len() < CABLE_FRAMES {
+            frames.push_back(arrival);
+            self.ring();
+        }
+    }
+
     fn ring(&self) {
         // A bell that has rung too often is ringing already.
         let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
@@ -101,11 +133,11 @@ struct Cable(Arc<Direction>);
 
 impl Wire for Cable {
     fn transmit(&mut self, frame: &[u8]) {
-        let mut frames = self.0.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        if frames.len() < CABLE_FRAMES {
-            frames.push_back(frame.to_vec());
-            self.0.ring();
-        }
+        self.0.put(Arrival::now(frame.to_vec()));
+    }
+
+    fn transmit_at(&mut self, frame: &[u8], time: u64) {
+        self.0.put(Arrival { frame: frame.to_vec(), time: Some(time + CABLE_DELAY) });
     }
 
     fn light(&mut self, light: Light) {
@@ -116,7 +148,7 @@ impl Wire for Cable {
 }
 
 impl Outlet for Cable {
-    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn take(&mut self) -> io::Result<Option<Arrival>> {
         let mut frames = self.0.frames.lock().unwrap_or_else(PoisonError::into_inner);
         let frame = frames.pop_front();
         if frames.is_empty() {
@@ -162,8 +194,9 @@ impl Wire for Mirror {
 }
 
 impl Outlet for Mirror {
-    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front())
+    fn take(&mut self) -> io::Result<Option<Arrival>> {
+        let frame = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        Ok(frame.map(Arrival::now))
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {
@@ -185,8 +218,8 @@ pub fn mirror() -> Plug {
 struct Flood(Vec<u8>);
 
 impl Outlet for Flood {
-    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
-        Ok(Some(self.0.clone()))
+    fn take(&mut self) -> io::Result<Option<Arrival>> {
+        Ok(Some(Arrival::now(self.0.clone())))
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {
@@ -214,7 +247,7 @@ impl Wire for Tap {
 }
 
 impl Outlet for Tap {
-    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn take(&mut self) -> io::Result<Option<Arrival>> {
         let mut frame = vec![0; LONGEST];
         received(self.0.read(&mut frame), frame)
     }
@@ -224,13 +257,13 @@ impl Outlet for Tap {
     }
 }
 
-fn received(outcome: io::Result<usize>, mut frame: Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+fn received(outcome: io::Result<usize>, mut frame: Vec<u8>) -> io::Result<Option<Arrival>> {
     match outcome {
         Ok(len) => {
             frame.truncate(len);
             // A link pads what is too short.
             frame.resize(len.max(60), 0);
-            Ok(Some(frame))
+            Ok(Some(Arrival::now(frame)))
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
@@ -270,7 +303,7 @@ impl Wire for Datagrams {
 }
 
 impl Outlet for Datagrams {
-    fn take(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn take(&mut self) -> io::Result<Option<Arrival>> {
         let mut frame = vec![0; LONGEST];
         received(self.0.recv(&mut frame), frame)
     }
@@ -298,9 +331,10 @@ mod tests {
     fn what_one_end_of_a_cable_sends_comes_out_of_the_other() {
         let (mut here, mut there) = cable().unwrap();
         here.wire.transmit(b"one");
-        here.wire.transmit(b"two");
-        assert_eq!(there.outlet.take().unwrap().unwrap(), b"one");
-        assert_eq!(there.outlet.take().unwrap().unwrap(), b"two");
+        here.wire.transmit_at(b"two", 1_000);
+        let mut taken = || there.outlet.take().unwrap().unwrap();
+        assert_eq!(taken(), Arrival { frame: b"one".into(), time: None });
+        assert_eq!(taken(), Arrival { frame: b"two".into(), time: Some(1_050) });
         assert_eq!(there.outlet.take().unwrap(), None);
         assert_eq!(here.outlet.take().unwrap(), None);
     }
@@ -310,7 +344,7 @@ mod tests {
         let mut plug = mirror();
         plug.wire.transmit(b"one");
         assert!(plug.outlet.is_prompt());
-        assert_eq!(plug.outlet.take().unwrap().unwrap(), b"one");
+        assert_eq!(plug.outlet.take().unwrap().unwrap().frame, b"one");
         assert_eq!(plug.outlet.take().unwrap(), None);
     }
 
@@ -319,7 +353,8 @@ mod tests {
         let mut plug = flood(vec![7; 60]);
         plug.wire.transmit(b"lost");
         assert!(plug.outlet.is_prompt());
-        assert!((0..1000).all(|_| plug.outlet.take().unwrap() == Some(vec![7; 60])));
+        let mut taken = || plug.outlet.take().unwrap().unwrap();
+        assert!((0..1000).all(|_| taken().frame == [7; 60]));
     }
 
     #[test]
@@ -327,7 +362,7 @@ mod tests {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         let mut plug = datagrams(ours).unwrap();
         theirs.send(&[7; 20]).unwrap();
-        assert_eq!(plug.outlet.take().unwrap().unwrap().len(), 60);
+        assert_eq!(plug.outlet.take().unwrap().unwrap().frame.len(), 60);
         assert_eq!(plug.outlet.take().unwrap(), None);
     }
 }

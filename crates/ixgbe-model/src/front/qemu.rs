@@ -17,7 +17,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -160,7 +160,6 @@ pub struct QemuCard {
     device: Device,
     memory: Arc<RwLock<SystemMemory>>,
     outlet: OutletBox,
-    began: Instant,
 }
 
 struct OutletBox(Box<dyn Outlet>);
@@ -205,7 +204,6 @@ impl QemuCard {
             device: Device::new(identity, host),
             memory,
             outlet: OutletBox(plug.outlet),
-            began: Instant::now(),
         })
     }
 
@@ -231,7 +229,7 @@ impl QemuCard {
     /// As for [`serve`](Self::serve).
     pub fn serve_once(&mut self, limit: Duration) -> io::Result<bool> {
         let (request, frames) = self.wait(limit)?;
-        self.device.tick(self.began.elapsed().as_nanos() as u64);
+        self.device.tick(super::now());
         if request {
             match self.link.next()? {
                 Some(request) => self.handle(request)?,
@@ -263,8 +261,7 @@ impl QemuCard {
     }
 
     fn until_deadline(&self) -> Option<Duration> {
-        let now = self.began.elapsed().as_nanos() as u64;
-        self.device.deadline().map(|at| Duration::from_nanos(at.saturating_sub(now)))
+        self.device.deadline().map(|at| Duration::from_nanos(at.saturating_sub(super::now())))
     }
 
     fn take_frames(&mut self) -> io::Result<()> {
@@ -273,8 +270,8 @@ impl QemuCard {
             if self.device.held_frames() >= HELD_FRAMES {
                 break;
             }
-            let Some(frame) = self.outlet.0.take()? else { break };
-            self.device.receive(&frame);
+            let Some(arrival) = self.outlet.0.take()? else { break };
+            arrival.reach(&mut self.device);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vfio_bindings::bindings::vfio;
@@ -138,7 +138,6 @@ pub struct UserCard {
     events: Events,
     is_prompt: bool,
     outlet: Mutex<Box<dyn Outlet>>,
-    began: Instant,
 }
 
 impl std::fmt::Debug for UserCard {
@@ -168,7 +167,6 @@ impl UserCard {
             events,
             is_prompt: plug.outlet.is_prompt(),
             outlet: Mutex::new(plug.outlet),
-            began: Instant::now(),
         })
     }
 
@@ -207,7 +205,7 @@ impl UserCard {
         while !is_done.load(Ordering::Relaxed) {
             self.wait()?;
             let mut device = locked(&self.device);
-            device.tick(self.began.elapsed().as_nanos() as u64);
+            device.tick(super::now());
             device.set_light(locked(&self.outlet).light());
             if !self.is_prompt {
                 self.take_frames(&mut device)?;
@@ -222,14 +220,14 @@ impl UserCard {
             if device.held_frames() >= FRAMES_AT_ONCE {
                 break;
             }
-            let Some(frame) = outlet.take()? else { break };
-            device.receive(&frame);
+            let Some(arrival) = outlet.take()? else { break };
+            arrival.reach(device);
         }
         Ok(())
     }
 
     fn wait(&self) -> io::Result<()> {
-        let now = self.began.elapsed().as_nanos() as u64;
+        let now = super::now();
         let (deadline, held) = {
             let device = locked(&self.device);
             (device.deadline(), device.held_frames())

@@ -20,7 +20,14 @@ registers! {
     /// Source of the stamped packet, high, and its sequence number.
     RXSATRH, rxsatrh = ReadOnly 0x051A8 {}
     /// Which messages are stamped.
-    RXMTRL, rxmtrl = ReadWrite 0x05120 {}
+    RXMTRL, rxmtrl = ReadWrite 0x05120 {
+        /// Control field of messages of version 1.
+        CTRLT 7:0,
+        /// Type of messages of version 2.
+        MSGT 15:8,
+        /// Port of UDP that is PTP's.
+        UDPT 31:16,
+    }
     /// Transmit time stamps.
     TSYNCTXCTL, tsynctxctl = ReadWrite 0x08C00 {
         TXTT 0,
