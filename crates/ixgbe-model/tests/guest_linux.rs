@@ -1,12 +1,14 @@
 //! Linux's own `ixgbe` is the judge: two modelled cards on one cable, each in a namespace.
 //!
 //! guest: iommu=none, nodes=1, cpus=2, memory=768, hugepages=0, limit=300
-//! guest: modules=ixgbe+8021q, programs=ethtool+ip+ping+iperf3
+//! guest: modules=ixgbe+8021q, programs=ethtool+ip+ping+iperf3+ptp4l
 //! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
 //! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --setup linux --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
 
+#[path = "guest_linux/ptp.rs"]
+mod ptp;
 #[path = "guest_linux/stage.rs"]
 mod stage;
 
@@ -192,6 +194,15 @@ fn tags_are_inserted_stripped_and_filtered_by_the_card() {
     assert!(found.is_lossless(), "{found:?}");
     assert!(!lost.status.success(), "VLAN 5 is filtered now");
     assert!(after - before < 3, "the card has taken tagged frames: {before}, {after}");
+}
+
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn clocks_and_stamps_are_good_enough_for_ptp4l() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    ptp::one_clock_follows_the_other(stage());
 }
 
 #[test]

@@ -30,10 +30,15 @@ pub(crate) fn stage() -> &'static Stage {
 }
 
 /// Waits until something is so.
-pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(is_so: impl FnMut() -> bool) {
+    eventually_or(is_so, String::new);
+}
+
+/// The same, with what there is to say if it does not become so.
+pub(crate) fn eventually_or(mut is_so: impl FnMut() -> bool, say: impl Fn() -> String) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "still not so after {PATIENCE:?}");
+        assert!(start.elapsed() < PATIENCE, "still not so after {PATIENCE:?} {}", say());
         sleep(Duration::from_millis(50));
     }
 }
