@@ -3,18 +3,22 @@
 //! IOMMU refuses ends the model, and with it this file.
 //!
 //! guest: iommu=intel, nodes=1, cpus=2, memory=768, hugepages=64, limit=200
-//! guest: modules=ixgbe, carried=vfio-pci, programs=ethtool+ip
+//! guest: modules=ixgbe, carried=vfio-pci, programs=ethtool+ip+ptp4l
 //! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
 //! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --iommu --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
+
+#[path = "guest_control/ptp.rs"]
+mod ptp;
 
 use linecard_eal::event::{Epoll, Wake};
 use linecard_eal::pci;
 use linecard_mbuf::{Burst, MbufPool};
 use linecard_net::rule::{Action, Ipv4Item, Match, QueueIndex, Rule};
 use linecard_pmd_core::{
-    Configured, Event, FlowControl, LinkState, Pause, Port, PortConfig, Queues, RxOffloads, Started,
+    Adjust, Configured, Event, FlowControl, LinkState, Pause, Port, PortConfig, Queues, RxOffloads,
+    Started, TimeSync, TxOffloads,
 };
 use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
 use linecard_testbed::netns::Netns;
@@ -259,6 +263,53 @@ fn networks_of_the_kernels_are_directed_dropped_and_marked() {
     ours.port.destroy_flow(drops).unwrap();
     KERNEL.send("10.11.0.1");
     eventually(|| ours.received(0).contains(&([10, 11, 0], None)));
+}
+
+/// Nanoseconds: what a cable takes, and how far from it a measurement may be, as clocks tick every 6.4 ns.
+const CABLE: i128 = 50;
+const TICKS: i128 = 15;
+
+/// How far apart two clocks may drift, of which each counts ticks of 6.4 ns in its own 2,097,152nds: one in ten million.
+fn drift(nanoseconds: i128) -> i128 {
+    nanoseconds / 10_000_000
+}
+
+/// `ptp4l` is master with the kernel's card, by its driver's stamps; ours stamps the other ends of both ways.
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn a_clock_is_set_right_by_exchanges_with_ptp4l() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let mut pool = None;
+    let Ours { mut port, mut queues } = start(|config| {
+        pool = Some(config.pool(0).clone());
+        config.tx_offloads(TxOffloads::TIMESTAMP)
+    });
+    port.set_time_sync(TimeSync::On).unwrap();
+    let words = "-2 -H -m -q --logSyncInterval=-3 --logAnnounceInterval=-3 \
+        --tx_timestamp_timeout=5000 --fault_reset_interval=0 -i";
+    let master = KERNEL.netns.program("ptp4l").words(words).arg(&KERNEL.name).spawn().unwrap();
+    let mut slave = ptp::Slave::new(&mut port, &mut queues, pool.unwrap());
+    let first = slave.exchange();
+    let by = Duration::from_nanos(first.offset().unsigned_abs() as u64);
+    let by = if first.offset() > 0 { Adjust::Back(by) } else { Adjust::Forward(by) };
+    slave.port.adjust_clock(by).unwrap();
+    let all: Vec<_> = (0..8).map(|_| slave.exchange()).collect();
+    for exchange in &all {
+        let off = exchange.offset().abs();
+        // By our clock as it is now.
+        let since = exchange.since(&first) + first.offset();
+        assert!(
+            off <= TICKS + drift(since + first.gap() + exchange.gap()),
+            "{off} ns off: {exchange:?}, {}",
+            master.printed()
+        );
+    }
+    for exchange in [first].iter().chain(&all) {
+        let wrong = (exchange.delay() - CABLE).abs();
+        assert!(wrong <= TICKS + drift(exchange.gap()), "{exchange:?}, {}", master.printed());
+    }
 }
 
 /// The kernel's driver counts the pause frames that ours sends while it does not poll.
