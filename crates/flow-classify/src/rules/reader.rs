@@ -1,7 +1,7 @@
 //! What becomes of packets.
 
 use super::count::Shard;
-use super::table::{Data, Group, Shared};
+use super::table::{Data, Group, Shared, Tables};
 use super::{Decision, Fate, Packet};
 use crate::acl::{Categories, RuleId, Verdict};
 use crossbeam_epoch::{Guard, pin};
@@ -60,7 +60,7 @@ impl RuleReader {
         look_up(first, packets, &mut verdicts);
         for ((packet, verdict), decision) in packets.iter().zip(verdicts).zip(decisions) {
             let look = Look { reader: self, guard: &guard, packet, now };
-            *decision = look.at_once(verdict).unwrap_or_else(|| look.in_turn(first));
+            *decision = look.at_once(verdict).unwrap_or_else(|| look.in_turn(tables));
         }
     }
 }
@@ -138,11 +138,11 @@ impl<'a> Look<'a> {
         Some(decision)
     }
 
-    /// The decision, by all rules that match.
-    fn in_turn(&self, first: &Group) -> Decision {
+    /// The decision, by all rules that match in these tables: jumps stay in them, though others may have
+    /// replaced them meanwhile.
+    fn in_turn(&self, tables: &Tables) -> Decision {
         let mut decision = Decision::default();
-        let tables = self.reader.shared.tables(self.guard);
-        let mut group = Some(first);
+        let mut group = tables.group(0);
         // Jumps lead to groups of higher numbers only.
         while let Some(next) = self.group(group.take(), &mut decision) {
             group = tables.group(next);

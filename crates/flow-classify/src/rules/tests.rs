@@ -344,3 +344,37 @@ fn a_split_never_lets_a_port_overtake_software() {
     assert_eq!(taken, [1], "and is taken back");
     assert!(split.software.contains_key(&4));
 }
+
+/// Both sets mark, jump and choose a queue, each by a number of its own.
+#[test]
+fn a_jump_stays_in_the_rules_that_it_began_in() {
+    let set = |n: u16| {
+        let first = Rule::builder().action(Action::Mark(n.into())).action(Action::Jump(1));
+        let second = Rule::builder().group(1).action(Action::Queue(QueueIndex(n)));
+        vec![first.build().unwrap(), second.build().unwrap()]
+    };
+    let mut table = RuleTable::default();
+    let _ = table.replace(set(1)).unwrap();
+    let mut reader = table.reader();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    // Relaxed: it says only that it is time to go; the thread is joined.
+    let order = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let frame = frame(0, 0);
+            let packet = Packet::new(&frame);
+            while !is_done.load(order) {
+                let Decision { fate, mark, .. } = reader.decide(&packet, 1);
+                let mark = mark.expect("both mark");
+                assert_eq!(fate, Fate::Queue(QueueIndex(mark as u16)));
+            }
+        });
+        for turn in 0..3000 {
+            let _ = table.replace(set(turn % 2 + 1)).unwrap();
+            if reading.is_finished() {
+                break;
+            }
+        }
+        is_done.store(true, order);
+    });
+}
