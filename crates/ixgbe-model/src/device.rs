@@ -29,6 +29,13 @@ pub struct Identity {
     pub device_id: u16,
 }
 
+impl Identity {
+    /// Whether it is an X550.
+    pub(crate) fn is_x550(self) -> bool {
+        crate::phy::X550.contains(&self.device_id)
+    }
+}
+
 impl Default for Identity {
     /// An X520 with an SFP+ cage (10FB) and a local address.
     fn default() -> Self {

@@ -44,8 +44,9 @@ const RESET_OF_ALL: &[(Register, u32)] = &[
 ];
 
 /// Memory of filters, which no reset clears: it is the driver that does (§4.6.7).
-const KEPT: &[Register] =
-    &[MTA, VFTA, PFUTA, PFVLVF, PFVLVFB, MPSAR, FTQF, SAQF, DAQF, SDPQF, L34TIMIR, RETA, RSSRK];
+const KEPT: &[Register] = &[
+    MTA, VFTA, PFUTA, PFVLVF, PFVLVFB, MPSAR, FTQF, SAQF, DAQF, SDPQF, L34TIMIR, RETA, ERETA, RSSRK,
+];
 
 /// All words of BAR 0.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::device::Device;
 
 /// Device ids of cards with one: X540-T2, X540-T1; X550-T2, X550-T1.
 const COPPER: [u16; 4] = [0x1528, 0x1560, 0x1563, 0x15D1];
-const X550: [u16; 2] = [0x1563, 0x15D1];
+pub(crate) const X550: [u16; 2] = [0x1563, 0x15D1];
 
 /// The second word of its PHY's identifier.
 const X550_PHY: (Place, u16) = ((1, 3), 0x0223);

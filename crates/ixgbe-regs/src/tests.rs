@@ -118,6 +118,7 @@ fn arrays_begin_and_end_where_the_datasheet_says() {
         (RAH, 128, 0xA204, 0xA5FC),
         (MPSAR, 256, 0xA600, 0xA9FC),
         (RETA, 32, 0xEB00, 0xEB7C),
+        (ERETA, 96, 0xEE80, 0xEFFC),
         (RSSRK, 10, 0xEB80, 0xEBA4),
         (FTQF, 128, 0xE600, 0xE7FC),
         (L34TIMIR, 128, 0xE800, 0xE9FC),

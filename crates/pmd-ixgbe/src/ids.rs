@@ -90,9 +90,20 @@ impl Family {
         }
     }
 
-    /// Entries of its redirection table (the X550 has 512, of which the driver uses as many).
+    /// KiB of its receive packet buffer.
+    pub(crate) const fn rx_buffer(self) -> u32 {
+        match self {
+            I82599 => 512,
+            X540 | X550 => 384,
+        }
+    }
+
+    /// Entries of its redirection table.
     pub(crate) const fn table(self) -> usize {
-        128
+        match self {
+            I82599 | X540 => 128,
+            X550 => 512,
+        }
     }
 }
 

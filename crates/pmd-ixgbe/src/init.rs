@@ -57,7 +57,7 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
     (
         "4.6.11",
         Departure::Unused,
-        "traffic classes: one packet buffer of 512 KiB, and of 160 KiB for transmit",
+        "traffic classes: one packet buffer for all there is (512 KiB, 384 of an X540 or X550), and of 160 KiB for transmit",
     ),
     (
         "7.1.2.7",
@@ -67,8 +67,7 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
     ("7.1.2", Departure::Unused, "pools of virtual machines: everything is in pool 0"),
 ];
 
-/// KiB of the one receive packet buffer, and of the one transmit packet buffer (§4.6.11.3.4).
-pub(crate) const RX_BUFFER: u32 = 512;
+/// KiB of the one transmit packet buffer (§4.6.11.3.4).
 const TX_BUFFER: u32 = 160;
 
 /// KiB up to which the transmit packet buffer is filled: a largest frame has room above (§4.6.11.3.4,
@@ -84,7 +83,7 @@ const ABOVE_MARK: u32 = 0x6000;
 pub(crate) fn bring_up(hardware: &Hardware, frame: u32, director: u32) -> Result<(), Trouble> {
     let registers = &hardware.registers;
     tables(registers);
-    receive(registers, frame, RX_BUFFER - director);
+    receive(registers, frame, hardware.family.rx_buffer() - director);
     transmit(registers)?;
     // §4.6.3: a driver has the device.
     registers.set(&CTRL_EXT, ctrl_ext::DRV_LOAD);

@@ -45,7 +45,13 @@ impl IxgbePort {
     pub(crate) fn every_register(&self) -> Result<Vec<RegisterValue>, Error> {
         // Reading the high half of a stamp gives its place away; an X540 gives a semaphore.
         let is_x540 = self.hardware.family != Family::I82599;
-        let kept = [RXSTMPH.name, TXSTMPH.name, if is_x540 { SW_FW_SYNC.name } else { "" }];
+        let is_x550 = self.hardware.family == Family::X550;
+        let kept = [
+            RXSTMPH.name,
+            TXSTMPH.name,
+            if is_x540 { SW_FW_SYNC.name } else { "" },
+            if is_x550 { "" } else { ERETA.name },
+        ];
         let all = linecard_ixgbe_regs::all().filter(|register| !kept.contains(&register.name));
         values(&self.hardware.function, all)
             .ok_or_else(|| Error::Gone { port: self.engine.info.name.clone() })

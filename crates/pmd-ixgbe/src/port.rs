@@ -392,7 +392,7 @@ impl IxgbePort {
 
     /// Bytes of the receive packet buffer.
     pub(crate) fn buffer(&self) -> u32 {
-        (init::RX_BUFFER - self.flows.director.buffer()) << 10
+        (self.hardware.family.rx_buffer() - self.flows.director.buffer()) << 10
     }
 
     pub(crate) fn apply_pause(&self) {

@@ -9,6 +9,9 @@ use linecard_pmd_core::{RssCapabilities, RssConfig};
 /// RETA names queues with four bits.
 pub(crate) const MOST_QUEUES: usize = 16;
 
+/// Registers of the table that every card has; an X550 has the rest elsewhere.
+const FIRST: u32 = RETA.count();
+
 /// MRQC.MRQE: RSS alone.
 const RSS_ONLY: u32 = 1;
 
@@ -37,7 +40,10 @@ pub(crate) fn apply(registers: &Registers, rss: &RssConfig, table: usize, queues
     let table = rss.full_table(table, queues.min(MOST_QUEUES));
     for (index, four) in (0..).zip(table.chunks_exact(4)) {
         let word = four.iter().rev().fold(0, |word, queue| word << 8 | u32::from(*queue));
-        registers.write_at(&RETA, index, word);
+        match index {
+            0..FIRST => registers.write_at(&RETA, index, word),
+            _ => registers.write_at(&ERETA, index - FIRST, word),
+        }
     }
     let hashed = TYPES.iter().filter(|(one, _)| rss.types.contains(*one));
     let word = hashed.fold(mrqc::MRQE.put(0, RSS_ONLY), |word, (_, field)| field.put(word, 1));

@@ -75,8 +75,13 @@ impl Device {
 
     /// The queue that the redirection table gives.
     pub(super) fn redirect(&self, hash: u32) -> u32 {
-        let entry = hash & 0x7F;
-        self.file.at(&RETA, entry / 4) >> (8 * (entry % 4)) & 0xF
+        let most = if self.identity.is_x550() { 0x1FF } else { 0x7F };
+        let entry = hash & most;
+        let word = match entry / 4 {
+            at @ 0..32 => self.file.at(&RETA, at),
+            beyond => self.file.at(&ERETA, beyond - 32),
+        };
+        word >> (8 * (entry % 4)) & 0xF
     }
 }
 

@@ -91,6 +91,8 @@ registers! {
         ENTRY2 19:16,
         ENTRY3 27:24,
     }
+    /// The rest of an X550's redirection table: entries 128 to 511.
+    ERETA, ereta = ReadWrite 0x0EE80 + 4 * 96 {}
     /// RSS key, 40 bytes.
     RSSRK, rssrk = ReadWrite 0x0EB80 + 4 * 10 also 0x05C80 + 4 * 10 {}
     /// EtherType filters.

@@ -25,7 +25,7 @@ pub enum FlowDirector {
     Signature(DirectorMemory),
 }
 
-/// How much of the packet buffer of 512 KiB the flow director takes.
+/// How much of the packet buffer (512 KiB, 384 of an X540 or X550) the flow director takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectorMemory {
     /// 2,046 perfect or 8,190 signature filters.

@@ -3,19 +3,43 @@
 use crate::bed::Modelled;
 use crate::ends::*;
 use linecard_ixgbe_model::{Identity, MailboxFault};
-use linecard_pmd_core::{Controls, Error, Event, LinkState, PortConfig};
+use linecard_mbuf::MbufPool;
+use linecard_net::rss::{RssKey, RssTypes, ToeplitzKey, rss_hash};
+use linecard_net::{FrameBuilder, parse};
+use linecard_pmd_core::{Controls, Error, Event, LinkState, PortConfig, RssConfig, RxOffloads};
 use linecard_pmd_ixgbe::IxgbePort;
 
-fn x540(pool: &linecard_mbuf::MbufPool) -> [End; 2] {
-    cards(pool, 0x1528)
+const X540: u16 = 0x1528;
+const X550: u16 = 0x1563;
+
+fn x540(pool: &MbufPool) -> [End; 2] {
+    cards(pool, X540, |config| config)
 }
 
-fn cards(pool: &linecard_mbuf::MbufPool, device_id: u16) -> [End; 2] {
+fn cards(
+    pool: &MbufPool,
+    device_id: u16,
+    configure: impl Fn(PortConfig) -> PortConfig,
+) -> [End; 2] {
     let identity = |last| Identity { mac: [2, 0, 0, 0, 0, last], device_id };
     Modelled::pair_of([identity(1), identity(2)]).map(|card| {
-        let (port, queues) = start(&card, PortConfig::new(pool));
+        let (port, queues) = start(&card, configure(PortConfig::new(pool)));
         End { card, port, queues }
     })
+}
+
+/// As Linux and DPDK have it for both, and an X540's datasheet for itself (§8.2.3.8.9 there).
+#[test]
+fn the_packet_buffer_is_as_large_as_the_card_has_it() {
+    for (device_id, kib) in [(0x10FB, 512), (X540, 384), (X550, 384)] {
+        let pool = pool();
+        let [mut left, _right] = cards(&pool, device_id, |config| config);
+        let all = left.port.registers().expect("it is there");
+        let word = |name| all.iter().find(|one| one.name == name).expect("it has it").value;
+        // The flow director has 64 KiB of it, unless told otherwise.
+        assert_eq!(word("RXPBSIZE") >> 10, kib - 64, "{device_id:x}");
+        assert!(word("FCRTH") < (kib - 64) << 10, "{device_id:x}");
+    }
 }
 
 #[test]
@@ -52,12 +76,39 @@ fn what_only_an_sfp_card_has_is_refused() {
     assert!(left.port.firmware().is_ok() && left.port.read_eeprom(0..64).is_ok());
 }
 
-const X550: u16 = 0x1563;
+/// Nine bits of the hash choose among its 512 entries.
+#[test]
+fn an_x550_spreads_flows_by_all_of_its_table() {
+    let pool = pool();
+    let table = (0..512).map(|entry| (entry / 128 % 2) as u16).collect();
+    let rss = RssConfig { table, ..RssConfig::over(RssTypes::IPV4_UDP) };
+    let [mut left, mut right] = cards(&pool, X550, |config| {
+        config.rx_queues(2).rss(rss.clone()).rx_offloads(RxOffloads::RSS_HASH)
+    });
+    assert_eq!(right.port.info().capabilities.rss.as_ref().map(|can| can.table), Some(512));
+    let key = ToeplitzKey::new(&RssKey::MICROSOFT);
+    for port in 1000..1064 {
+        let frame = FrameBuilder::new(ALL, HERE).ipv4(FROM, TO).udp(port, 53).to_vec();
+        let frame = frame.expect("a frame");
+        let hash = rss_hash(&parse(&frame), RssTypes::IPV4_UDP, &key).expect("a hash");
+        left.send(packet(&pool, &frame));
+        let queue = usize::from(rss.table[hash as usize % 512]);
+        assert_eq!(right.receive_on(queue).len(), 1, "port {port}");
+    }
+    // A shorter table is repeated.
+    let all_to_one = RssConfig { table: vec![1], ..rss };
+    right.port.set_rss(&all_to_one).expect("it can");
+    for port in 1000..1016 {
+        let frame = FrameBuilder::new(ALL, HERE).ipv4(FROM, TO).udp(port, 53).to_vec();
+        left.send(packet(&pool, &frame.expect("a frame")));
+        assert_eq!(right.receive_on(1).len(), 1, "port {port}");
+    }
+}
 
 #[test]
 fn an_x550_shows_its_eeprom_through_its_firmware() {
     let pool = pool();
-    let [mut left, mut right] = cards(&pool, X550);
+    let [mut left, mut right] = cards(&pool, X550, |config| config);
     left.send(packet(&pool, &udp(b"copper")));
     assert_eq!(right.receive().len(), 1);
     let mac = left.port.mac().0;
