@@ -48,6 +48,9 @@ const KEPT: &[Register] = &[
     MTA, VFTA, PFUTA, PFVLVF, PFVLVFB, MPSAR, FTQF, SAQF, DAQF, SDPQF, L34TIMIR, RETA, ERETA, RSSRK,
 ];
 
+/// Semaphores, which the card's other port and the firmware look at too: no reset of a port gives them back.
+const SHARED: &[Register] = &[SWSM, SW_FW_SYNC];
+
 /// All words of BAR 0.
 #[derive(Debug)]
 pub(crate) struct RegisterFile {
@@ -63,7 +66,7 @@ impl RegisterFile {
 
     /// Back to the values after a reset.
     pub(crate) fn reset(&mut self) {
-        let kept = KEPT.iter().flat_map(Register::offsets);
+        let kept = KEPT.iter().chain(SHARED).flat_map(Register::offsets);
         let kept: Vec<_> = kept.map(|offset| (offset, self.word(offset))).collect();
         self.words.fill(0);
         for (register, value) in RESET {

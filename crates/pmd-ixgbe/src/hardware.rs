@@ -18,6 +18,9 @@ const AFTER_RESET: Duration = Duration::from_millis(10);
 /// §5.2.5.3.2: until buffers are empty.
 const FLUSH: Duration = Duration::from_micros(20);
 
+/// How long a driver may have SMBI, under which it changes one register: many times what that takes.
+const SMBI_HELD: Duration = Duration::from_millis(100);
+
 /// Resources that driver and firmware share (§10.5.4).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shared {
@@ -134,8 +137,11 @@ impl Hardware {
     /// driver and firmware; says what it was.
     fn with_semaphore(&self, change: impl FnOnce(u32) -> Option<u32>) -> Result<u32, Trouble> {
         let registers = &self.registers;
-        // Reading SMBI takes it: 0 says that it is ours.
-        registers.wait(&Until::clear(&SWSM, swsm::SMBI, PATIENCE))?;
+        // Reading SMBI takes it: 0 says that it is ours. A driver that does not give it back has died with it.
+        match registers.wait(&Until::clear(&SWSM, swsm::SMBI, SMBI_HELD)) {
+            Ok(()) | Err(Trouble::Late { .. }) => {}
+            Err(gone) => return Err(gone),
+        }
         self.shut_firmware_out();
         let before = registers.read(&SW_FW_SYNC) & !sw_fw_sync::REGSMP.mask();
         match change(before) {

@@ -183,6 +183,19 @@ fn a_card_whose_requests_do_not_end_is_flushed_and_reset_twice() {
     drop(port);
 }
 
+/// §10.5.4: whoever does not give it back in time has died.
+#[test]
+fn a_card_whose_semaphore_a_dead_driver_has_taken_is_opened_all_the_same() {
+    let card = Modelled::looped();
+    let take = |card: &Modelled| {
+        card.model().read(linecard_ixgbe_model::Bar::Registers, SWSM.offset().into(), 4)
+    };
+    assert_eq!(take(&card) & 1, 0, "whoever reads it first has it");
+    let port = IxgbePort::open(Box::new(card.clone()), options()).expect("an 82599");
+    assert_eq!(take(&card) & 1, 0, "it was given back");
+    drop(port);
+}
+
 #[test]
 fn a_card_that_is_not_there_cannot_be_opened() {
     let card = Modelled::looped();
