@@ -35,6 +35,15 @@ impl Device {
             Effect::Eims | Effect::EimsEx | Effect::Eimc | Effect::EimcEx => {
                 self.interrupting.mask_word(slot)
             }
+            // A path is empty as soon as it is closed; of one that is open nothing is said.
+            Effect::Sectxstat => {
+                let closed = self.file.has(&SECTXCTRL, sectxctrl::TX_DIS);
+                sectxstat::RDY.put(stored, closed.into())
+            }
+            Effect::Secrxstat => {
+                let closed = self.file.has(&SECRXCTRL, secrxctrl::RX_DIS);
+                secrxstat::RDY.put(stored, closed.into())
+            }
             Effect::SystemTime => self.system_time(slot.home),
             Effect::RxStampHigh => self.take_stamp(&TSYNCRXCTL, stored),
             Effect::TxStampHigh => self.take_stamp(&TSYNCTXCTL, stored),
@@ -70,7 +79,14 @@ impl Device {
     /// By whichever function's window.
     pub(crate) fn write_slot(&mut self, slot: Slot, value: u32) {
         let before = self.file.word(slot.home);
-        if !matches!(slot.effect, Effect::Constant | Effect::Status | Effect::Links) {
+        if !matches!(
+            slot.effect,
+            Effect::Constant
+                | Effect::Status
+                | Effect::Links
+                | Effect::Sectxstat
+                | Effect::Secrxstat
+        ) {
             self.file.set_word(slot.home, merge(before, value, slot.writable));
         }
         self.after_write(slot, before, value);

@@ -52,6 +52,8 @@ pub(crate) enum Effect {
     Pfvflrec,
     Pfqde,
     Pfvfte,
+    Sectxstat,
+    Secrxstat,
 }
 
 use Effect::*;
@@ -96,6 +98,8 @@ const EFFECTS: &[(Register, Effect)] = &[
     (PFVFLREC, Pfvflrec),
     (PFQDE, Pfqde),
     (PFVFTE, Pfvfte),
+    (SECTXSTAT, Sectxstat),
+    (SECRXSTAT, Secrxstat),
 ];
 
 /// Bits that a write can change, where that is not all of them.

@@ -80,14 +80,13 @@ const ABOVE_MARK: u32 = 0x6000;
 
 /// §4.6.3: after a reset, all but queues and link. `frame` is the largest frame in bytes, its check
 /// sequence included; `director` the KiB of the receive packet buffer that the flow director has.
-pub(crate) fn bring_up(hardware: &Hardware, frame: u32, director: u32) -> Result<(), Trouble> {
+pub(crate) fn bring_up(hardware: &Hardware, frame: u32, director: u32) {
     let registers = &hardware.registers;
     tables(registers);
     receive(registers, frame, hardware.family.rx_buffer() - director);
-    transmit(registers)?;
+    transmit(registers);
     // §4.6.3: a driver has the device.
     registers.set(&CTRL_EXT, ctrl_ext::DRV_LOAD);
-    Ok(())
 }
 
 /// §4.6.7: filters hold whatever they held before, as they have no reset.
@@ -157,7 +156,7 @@ pub(crate) fn frames(registers: &Registers, frame: u32) {
 }
 
 /// §4.6.8: transmit, but for its queues.
-fn transmit(registers: &Registers) -> Result<(), Trouble> {
+fn transmit(registers: &Registers) {
     registers.set(&HLREG0, hlreg0::TXCRCEN);
     registers.set(&HLREG0, hlreg0::TXPADEN);
     // One class of traffic (§4.6.11.3.4): as many requests as the device can have.
@@ -170,9 +169,7 @@ fn transmit(registers: &Registers) -> Result<(), Trouble> {
     registers.write_at(&TXPBSIZE, 0, txpbsize::SIZE.put(0, TX_BUFFER));
     registers.fill(&TXPBTHRESH, 0);
     registers.write_at(&TXPBTHRESH, 0, TX_THRESHOLD);
-    registers.wait(&Until::set(&SECTXSTAT, sectxstat::RDY, PATIENCE))?;
     registers.set(&DMATXCTL, dmatxctl::TE);
-    Ok(())
 }
 
 /// §4.6.11.3.4: no queue has credits or a rate, whatever the memory behind RTTDQSEL held.

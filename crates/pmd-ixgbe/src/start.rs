@@ -13,7 +13,7 @@ impl IxgbePort {
         let hardware = Arc::clone(&self.hardware);
         hardware.reset()?;
         hardware.function.device.config().enable_bus_master()?;
-        init::bring_up(&hardware, frame(self.engine.mtu) as u32, self.flows.director.buffer())?;
+        init::bring_up(&hardware, frame(self.engine.mtu) as u32, self.flows.director.buffer());
         init::coalesce(&hardware.registers, self.coalesce());
         init::outer_tag(&hardware.registers, self.outer_tag);
         stats::map_queues(&hardware.registers);
