@@ -28,7 +28,7 @@ impl Device {
             Effect::I2cctl => self.module.levels(),
             Effect::Eec => self.nonvolatile.spi.eec(stored),
             Effect::Swsm => self.read_swsm(stored),
-            Effect::Links => self.link.links(),
+            Effect::Links => self.link.links(self.identity),
             Effect::Esdp => self.link.pins(stored),
             Effect::Eicr => self.read_eicr(),
             Effect::Eics | Effect::EicsEx => self.interrupting.causes_without_clearing(slot),

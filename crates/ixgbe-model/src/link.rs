@@ -3,7 +3,7 @@
 use linecard_ixgbe_regs::registers::*;
 
 use crate::bus::Light;
-use crate::device::Device;
+use crate::device::{Device, Identity};
 
 /// What the link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Default for Link {
 }
 
 /// Ten gigabit, aligned, synchronised, signals detected, without UP and SPEED.
-const TEN_GIGABIT: u32 = 0x0800_D000;
+const TEN_GIGABIT: u32 = 0x0000_D000;
 const ONE_GIGABIT: u32 = 0x0002_1000;
 /// SDP3, as an output: no laser.
 const LASER_OFF: u32 = 1 << 3;
@@ -54,11 +54,13 @@ impl Link {
         if self.carrier == Carrier::OneGigabit { 1_000 } else { 10_000 }
     }
 
-    pub(crate) fn links(&self) -> u32 {
+    pub(crate) fn links(&self, identity: Identity) -> u32 {
+        // What the bit of a mode is in an 82599 is that of speeds between in an X550.
+        let serial = links::MODE.put(TEN_GIGABIT, u32::from(!identity.is_x550()));
         let (word, speed) = match self.carrier {
             Carrier::Down => return 0,
             Carrier::OneGigabit => (ONE_GIGABIT, 2),
-            Carrier::TenGigabit => (TEN_GIGABIT, 3),
+            Carrier::TenGigabit => (serial, 3),
         };
         links::UP.put(links::SPEED.put(word, speed), 1)
     }

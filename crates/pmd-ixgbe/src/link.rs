@@ -104,11 +104,15 @@ fn mdio_write(hardware: &Hardware, device: u32, register: u32, data: u16) -> Res
 
 /// The link now (§8.2.3.22.20).
 pub(crate) fn state(hardware: &Hardware) -> Result<Link, Trouble> {
-    read(&hardware.registers, &LINKS)
+    read(&hardware.registers, &LINKS, hardware.family)
 }
 
 /// The link that LINKS tells of, or VFLINKS.
-pub(crate) fn read(registers: &Registers, register: &'static Register) -> Result<Link, Trouble> {
+pub(crate) fn read(
+    registers: &Registers,
+    register: &'static Register,
+    family: Family,
+) -> Result<Link, Trouble> {
     let word = registers.read(register);
     if word == u32::MAX {
         return Err(Trouble::Silent { register: register.name });
@@ -116,11 +120,32 @@ pub(crate) fn read(registers: &Registers, register: &'static Register) -> Result
     if !links::UP.is_set(word) {
         return Ok(Link::DOWN);
     }
-    let speed = match links::SPEED.of(word) {
-        3 => Some(10_000),
-        2 => Some(1_000),
-        1 => Some(100),
+    Ok(Link { state: LinkState::Up, speed: speed(family, word), duplex: Duplex::Full })
+}
+
+/// Mb/s, of LINKS. An X550 tells speeds between by another bit.
+fn speed(family: Family, word: u32) -> Option<u32> {
+    match (links::SPEED.of(word), family == Family::X550 && links::MODE.is_set(word)) {
+        (3, false) => Some(10_000),
+        (3, true) => Some(2_500),
+        (2, _) => Some(1_000),
+        (1, false) => Some(100),
+        (1, true) => Some(5_000),
         _ => None,
-    };
-    Ok(Link { state: LinkState::Up, speed, duplex: Duplex::Full })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_x550_has_speeds_between() {
+        let word = |speed, mode| links::MODE.put(links::SPEED.put(0, speed), mode);
+        let all = [(3, 0), (3, 1), (2, 0), (1, 0), (1, 1), (0, 0)];
+        let told = |family| all.map(|(bits, mode)| speed(family, word(bits, mode)));
+        let [ten, one, tenth] = [Some(10_000), Some(1_000), Some(100)];
+        assert_eq!(told(Family::I82599), [ten, ten, one, tenth, tenth, None]);
+        assert_eq!(told(Family::X550), [ten, Some(2_500), one, tenth, Some(5_000), None]);
+    }
 }

@@ -116,7 +116,7 @@ registers! {
         ALIGNMENT 21:18,
         TEN_G_ALIGN 22,
         TEN_G_SYNC 26:23,
-        /// Which mode the link has.
+        /// Which mode the link has; of an X550, that its speed is none of those that SPEED names.
         MODE 27,
         /// 1: 100 M; 2: 1 G; 3: 10 G.
         SPEED 29:28,

@@ -113,7 +113,7 @@ fn take_over(
         return Err(Trouble::Processor { path: options.receive_path.name() });
     }
     let identity = device.identity();
-    ids::virtual_family(identity).ok_or_else(|| stranger(identity))?;
+    let family = ids::virtual_family(identity).ok_or_else(|| stranger(identity))?;
     let node = device.node();
     let function = Arc::new(Function::new(device, Kind::Virtual)?);
     let mut agent = Agent::new(Mailbox::new(&function.registers));
@@ -122,11 +122,12 @@ fn take_over(
     let mac = introduced.mac.unwrap_or_else(random_address);
     let pool = agent.queues()?;
     let capabilities = capabilities(&function, pool);
-    let link = link::read(&function.registers, &VFLINKS)?;
+    let link = link::read(&function.registers, &VFLINKS, family)?;
     let info = PortInfo { name, kind: "ixgbe_vf", mac, node, capabilities };
     Ok(IxgbeVfPort {
         engine: Engine::new(info, &function, options.receive_path, options.fetch),
         function,
+        family,
         agent,
         interrupts: None,
         asked: Asked::new(mac),

@@ -7,6 +7,7 @@ use super::start::WAY;
 use super::stats::Sums;
 use crate::engine::Engine;
 use crate::function::Function;
+use crate::ids::Family;
 use crate::inspect;
 use crate::link;
 use crate::trouble::Trouble;
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub struct IxgbeVfPort {
     pub(super) engine: Engine,
     pub(super) function: Arc<Function>,
+    pub(super) family: Family,
     pub(super) agent: Agent,
     pub(super) interrupts: Option<Interrupts>,
     pub(super) asked: Asked,
@@ -201,7 +203,7 @@ impl Driver for IxgbeVfPort {
     }
 
     fn link(&mut self) -> Result<Link, Error> {
-        let state = link::read(&self.function.registers, &VFLINKS);
+        let state = link::read(&self.function.registers, &VFLINKS, self.family);
         self.at("ask for the link", state)
     }
 

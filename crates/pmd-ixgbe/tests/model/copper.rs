@@ -111,6 +111,7 @@ fn an_x550_shows_its_eeprom_through_its_firmware() {
     let [mut left, mut right] = cards(&pool, X550, |config| config);
     left.send(packet(&pool, &udp(b"copper")));
     assert_eq!(right.receive().len(), 1);
+    assert_eq!(right.port.link().expect("a link").speed, Some(10_000));
     let mac = left.port.mac().0;
     assert_eq!(left.port.read_eeprom(0x20..0x26).expect("it is there"), mac);
     assert_eq!(left.port.read_eeprom(0x21..0x24).expect("odd"), mac[1..4]);
