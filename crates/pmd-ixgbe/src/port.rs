@@ -70,8 +70,12 @@ impl Driver for IxgbePort {
         self.check_rss(config.rss_asked())?;
         self.check_lro(&config)?;
         let (rss, queues) = (config.rss_asked().cloned(), config.rx_queue_count());
+        let filters = config.rx_offloads_asked().contains(RxOffloads::VLAN_FILTER);
         let marks = config.rx_offloads_asked().contains(RxOffloads::MARK);
         self.engine.configure(config)?;
+        if !filters {
+            self.filters.vlans = None;
+        }
         self.rss = rss;
         self.flows.configure(queues, marks);
         Ok(())

@@ -194,6 +194,22 @@ fn only_vlans_that_were_named_come_in() {
 }
 
 #[test]
+#[test]
+fn a_vlan_filter_ends_with_the_configuration_that_asked_for_it() {
+    let pool = pool();
+    let [mut left, right] = ends(&pool, |config| config.rx_offloads(RxOffloads::VLAN_FILTER));
+    let End { card, mut port, queues } = right;
+    port.set_vlan_filter(100, VlanFilter::Pass).expect("it filters");
+    drop(queues);
+    let mut port = port.stop().expect("it stops");
+    port.reconfigure(PortConfig::new(&pool)).expect("it can");
+    let (port, queues) = port.start().expect("it starts");
+    let mut right = End { card, port, queues };
+    let frame = FrameBuilder::new(ALL, HERE).vlan(101).ipv4(FROM, TO).udp(1, 2).to_vec();
+    left.send(packet(&pool, &frame.expect("a frame")));
+    assert_eq!(right.receive().len(), 1);
+}
+
 fn only_its_own_frames_come_in_unless_all_are_asked_for() {
     let pool = pool();
     let [mut left, mut right] = ends(&pool, |config| config);
