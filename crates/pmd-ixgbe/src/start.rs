@@ -99,6 +99,8 @@ impl IxgbePort {
         if !self.engine.is_running() && self.interrupts.is_none() {
             return Ok(());
         }
+        // What came since the last look would be lost with the next reset.
+        self.queue_stats();
         let interrupts = self.interrupts.take();
         if self.hardware.function.is_gone() {
             self.engine.abandon();

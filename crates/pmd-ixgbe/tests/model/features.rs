@@ -194,7 +194,6 @@ fn only_vlans_that_were_named_come_in() {
 }
 
 #[test]
-#[test]
 fn a_vlan_filter_ends_with_the_configuration_that_asked_for_it() {
     let pool = pool();
     let [mut left, right] = ends(&pool, |config| config.rx_offloads(RxOffloads::VLAN_FILTER));
