@@ -10,6 +10,7 @@ use crate::interrupts::Interrupts;
 use crate::stats::Sums;
 use crate::trouble::Trouble;
 use crate::{ids, init, interrupts, link, pause, rss};
+use linecard_ixgbe_regs::registers::{CTRL_EXT, ctrl_ext};
 use linecard_net::MacAddr;
 use linecard_net::rule::Rule;
 use linecard_pmd_core::{
@@ -426,5 +427,7 @@ impl Drop for IxgbePort {
         // Whatever does not stop is without bus mastering, and its memory is kept.
         let _ = self.halt();
         let _ = self.hardware.function.device.config().disable_bus_master();
+        // The firmware has the card to itself again (§8.2.3.1.3).
+        self.hardware.registers.clear(&CTRL_EXT, ctrl_ext::DRV_LOAD);
     }
 }

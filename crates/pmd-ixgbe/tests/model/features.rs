@@ -4,6 +4,7 @@ use crate::bed::Modelled;
 use crate::ends::*;
 use crate::options;
 use linecard_eal::event::{Epoll, Wake};
+use linecard_ixgbe_regs::registers::{CTRL_EXT, ctrl_ext};
 use linecard_mbuf::{ChecksumStatus, L4Checksum, Segmentation, TxRequest};
 use linecard_net::checksum::{Status, pseudo_sum, verify_ipv4, verify_l4};
 use linecard_net::packet_type::{L3, L4, PacketType};
@@ -209,6 +210,7 @@ fn a_vlan_filter_ends_with_the_configuration_that_asked_for_it() {
     assert_eq!(right.receive().len(), 1);
 }
 
+#[test]
 fn only_its_own_frames_come_in_unless_all_are_asked_for() {
     let pool = pool();
     let [mut left, mut right] = ends(&pool, |config| config);
@@ -373,6 +375,20 @@ fn frames_that_find_no_descriptor_are_missed_and_counted() {
 }
 
 #[test]
+fn what_was_missed_before_a_stop_is_counted_after_it() {
+    let pool = pool();
+    let [mut left, right] = ends(&pool, |config| config.rx_queues(2).rx_descriptors(64));
+    for _ in 0..100 {
+        left.send(packet(&pool, &udp(&[0; 100])));
+        left.queues.tx[0].reclaim();
+    }
+    let End { port, queues, .. } = right;
+    drop(queues);
+    let stopped = port.stop().expect("it stops");
+    assert!(stopped.stats().rx_missed > 0);
+}
+
+#[test]
 fn everything_goes_home() {
     let pool = pool();
     let [mut left, mut right] = ends(&pool, |config| config);
@@ -383,6 +399,9 @@ fn everything_goes_home() {
     assert_eq!(pool.in_use(), 0);
     cards.iter().for_each(Modelled::assert_clean);
     assert!(!cards[0].model().config().is_bus_master());
+    let offset = CTRL_EXT.offset().into();
+    let word = cards[0].model().read(linecard_ixgbe_model::Bar::Registers, offset, 4) as u32;
+    assert!(!ctrl_ext::DRV_LOAD.is_set(word), "no driver has it any more");
     // Frames that come after the port is gone touch no memory.
     cards[0].receive(&udp(b"late"));
     cards[0].assert_clean();
