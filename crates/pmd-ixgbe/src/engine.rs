@@ -19,6 +19,7 @@ use linecard_mbuf::MbufPool;
 use linecard_pmd_core::{
     Direction, Error, Gate, PortConfig, PortInfo, QueueStats, Queues, RxOffloads, VlanStrip,
 };
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// The part of a port that moves packets.
@@ -30,7 +31,9 @@ pub(crate) struct Engine {
     known: Option<Known>,
     /// All pools that the device still knows.
     introduced: Vec<Weak<KnownPool>>,
-    pub(crate) mtu: usize,
+    mtu: usize,
+    /// The frame that this MTU allows, its check sequence not counted: transmit queues look here.
+    longest: Arc<AtomicU32>,
     pub(crate) strip: VlanStrip,
     receive_path: ReceivePath,
     fetch: Fetch,
@@ -127,6 +130,7 @@ impl Engine {
             known: None,
             introduced: Vec::new(),
             mtu: 1500,
+            longest: Arc::default(),
             strip: VlanStrip::Off,
             receive_path,
             fetch,
@@ -146,6 +150,17 @@ impl Engine {
 
     pub(crate) fn offloads(&self) -> RxOffloads {
         self.config.as_ref().map_or(RxOffloads::empty(), PortConfig::rx_offloads_asked)
+    }
+
+    pub(crate) fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    /// Takes another MTU, also while queues run.
+    pub(crate) fn set_mtu(&mut self, mtu: usize) {
+        self.mtu = mtu;
+        // Relaxed: pairs with what transmit queues load, which want the number alone.
+        self.longest.store(frame(mtu) as u32 - 4, Ordering::Relaxed);
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -186,7 +201,7 @@ impl Engine {
             });
         }
         self.known = Some(Known(Arc::new(known)));
-        self.mtu = config.mtu_asked().unwrap_or(1500);
+        self.set_mtu(config.mtu_asked().unwrap_or(1500));
         let strips = config.rx_offloads_asked().contains(RxOffloads::VLAN_STRIP);
         self.strip = if strips { VlanStrip::On } else { VlanStrip::Off };
         self.config = Some(config);
@@ -372,7 +387,7 @@ impl Engine {
             tail: registers.bind(transmit.tail, index)?,
             control,
             offloads: config.tx_offloads_asked(),
-            longest: frame(self.mtu) as u64 - 4,
+            longest: Arc::clone(&self.longest),
             known,
             gate,
             counters: Arc::clone(&self.stats.tx[index as usize]),

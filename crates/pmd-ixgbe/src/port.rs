@@ -138,15 +138,17 @@ impl Driver for IxgbePort {
     }
 
     fn mtu(&self) -> usize {
-        self.engine.mtu
+        self.engine.mtu()
     }
 
     fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
         if let Some(config) = &self.engine.config {
             self.engine.check_rooms(config, mtu)?;
         }
-        self.engine.mtu = mtu;
+        self.engine.set_mtu(mtu);
         init::frames(&self.hardware.registers, frame(mtu) as u32);
+        // The marks of pauses leave room for frames of that length.
+        self.apply_pause();
         Ok(())
     }
 
@@ -265,7 +267,7 @@ impl Driver for IxgbePort {
             &self.engine.info.name,
             control,
             self.buffer(),
-            frame(self.engine.mtu) as u32,
+            frame(self.engine.mtu()) as u32,
         )?;
         self.pause = *control;
         pause::apply(&self.hardware.registers, control, marks);
@@ -405,7 +407,7 @@ impl IxgbePort {
             &self.engine.info.name,
             &self.pause,
             self.buffer(),
-            frame(self.engine.mtu) as u32,
+            frame(self.engine.mtu()) as u32,
         );
         // They were checked when they were set; a larger MTU since then leaves them without effect.
         if let Ok(marks) = marks {

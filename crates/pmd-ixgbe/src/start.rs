@@ -13,7 +13,7 @@ impl IxgbePort {
         let hardware = Arc::clone(&self.hardware);
         hardware.reset()?;
         hardware.function.device.config().enable_bus_master()?;
-        init::bring_up(&hardware, frame(self.engine.mtu) as u32, self.flows.director.buffer());
+        init::bring_up(&hardware, frame(self.engine.mtu()) as u32, self.flows.director.buffer());
         init::coalesce(&hardware.registers, self.coalesce());
         init::outer_tag(&hardware.registers, self.outer_tag);
         stats::map_queues(&hardware.registers);
@@ -61,7 +61,7 @@ impl IxgbePort {
             let asked = asked as usize;
             return Err(Error::Range { port, what: "rate in Mb/s", asked, min, max, hint });
         }
-        let frame = frame(self.engine.mtu) as u32;
+        let frame = frame(self.engine.mtu()) as u32;
         rate::apply(&self.hardware.registers, u32::from(queue), rate, link, frame);
         self.rates.iter_mut().skip(queue.into()).take(1).for_each(|known| *known = rate);
         Ok(())
@@ -78,7 +78,7 @@ impl IxgbePort {
                 }
                 _ => TxRate::Unlimited,
             };
-            rate::apply(&self.hardware.registers, queue, rate, link, frame(self.engine.mtu) as u32);
+            rate::apply(&self.hardware.registers, queue, rate, link, frame(self.engine.mtu()) as u32);
         }
     }
 

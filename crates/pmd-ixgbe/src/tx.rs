@@ -16,6 +16,7 @@ use linecard_pmd_core::{Gate, Path, TxCounters, TxOffloads, TxQueue};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// So many descriptors are made free at once, if that many are done: what is done goes home in bulk.
 const BULK: usize = 32;
@@ -34,13 +35,22 @@ pub(crate) struct Parts {
     pub(crate) tail: BarRegister<u32>,
     pub(crate) control: Arc<QueueControl>,
     pub(crate) offloads: TxOffloads,
-    /// The longest packet, its check sequence not counted.
-    pub(crate) longest: u64,
+    /// The longest packet, its check sequence not counted; the port changes it while the queue runs.
+    pub(crate) longest: Arc<AtomicU32>,
     /// Pools that the device was told of.
     pub(crate) known: Known,
     pub(crate) gate: Gate,
     pub(crate) counters: Arc<TxCounters>,
     pub(crate) keeps: Keeps,
+}
+
+impl Parts {
+    /// The longest packet now.
+    #[inline(always)]
+    fn longest(&self) -> u64 {
+        // Relaxed: a number by itself, of which any that was set lately will do.
+        self.longest.load(Ordering::Relaxed).into()
+    }
 }
 
 /// A transmit queue.
@@ -109,7 +119,7 @@ impl Transmit {
     /// kind, or no room. They ask for nothing; if `ASKING`, they may also ask for what others did lately. Says how many, and their bytes.
     #[inline(always)]
     fn send_plain<const ASKING: bool>(&mut self, burst: &mut Burst) -> (usize, u64) {
-        let (home, longest) = (self.home, self.parts.longest);
+        let (home, longest) = (self.home, self.parts.longest());
         let (cells, slot) = (self.parts.ring.cells().run(self.tail), self.slot(self.tail));
         // What stands together in the ring is moved at once.
         let run = (self.shadow.len() - slot).min(self.free()).min(burst.len());

@@ -38,10 +38,10 @@ pub(super) fn plan(packet: &Mbuf, parts: &Parts, contexts: &Contexts) -> Option<
     }
     let request = request.unwrap_or_default();
     let payload = match request.segmentation {
-        Segmentation::None if packet.len() as u64 > parts.longest => return None,
+        Segmentation::None if packet.len() as u64 > parts.longest() => return None,
         Segmentation::None => packet.len(),
         Segmentation::Udp(_) => return None,
-        Segmentation::Tcp(size) => cut(packet, &request, size, parts.longest as usize)?,
+        Segmentation::Tcp(size) => cut(packet, &request, size, parts.longest() as usize)?,
     };
     let needs =
         tag.is_some() || asked.intersects(!TxOffloads::MULTI_SEGMENT.union(TxOffloads::TIMESTAMP));

@@ -174,6 +174,9 @@ impl Driver for IxgbeVfPort {
 
     fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
         self.engine.check(&config)?;
+        if !config.rx_offloads_asked().contains(RxOffloads::VLAN_FILTER) {
+            self.asked.vlans.clear();
+        }
         self.engine.configure(config)
     }
 
@@ -208,7 +211,7 @@ impl Driver for IxgbeVfPort {
     }
 
     fn mtu(&self) -> usize {
-        self.engine.mtu
+        self.engine.mtu()
     }
 
     /// The driver of the physical function may refuse more than 1,500, above all as long as its own MTU is
@@ -219,7 +222,7 @@ impl Driver for IxgbeVfPort {
         }
         let done = self.agent.set_frame(mtu + COUNTED);
         self.at("change the MTU", done)?;
-        self.engine.mtu = mtu;
+        self.engine.set_mtu(mtu);
         Ok(())
     }
 

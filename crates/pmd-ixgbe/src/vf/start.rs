@@ -25,7 +25,7 @@ impl IxgbeVfPort {
         if rx > pool.rx || tx > pool.tx {
             return Err(Trouble::Fewer { rx: pool.rx, tx: pool.tx });
         }
-        self.asked.say_all(&mut self.agent, introduced.mac, self.engine.mtu)?;
+        self.asked.say_all(&mut self.agent, introduced.mac, self.engine.mtu())?;
         function.device.config().enable_bus_master()?;
         // As many bits of the hash as queues: RSS spreads no further.
         let bits = rx.max(1).ilog2();

@@ -247,6 +247,29 @@ fn jumbo_frames_lie_in_several_buffers() {
 }
 
 #[test]
+fn an_mtu_that_is_set_while_the_port_runs_is_sent_and_received() {
+    let pool = pool();
+    let [mut left, mut right] = ends(&pool, |config| config);
+    let marks = |end: &mut End| {
+        let all = end.port.registers().expect("it is there");
+        all.iter().find(|one| one.name == "FCRTH").expect("it has it").value
+    };
+    let before = marks(&mut left);
+    for end in [&mut left, &mut right] {
+        end.port.set_mtu(1900).expect("a buffer holds it");
+    }
+    assert!(marks(&mut left) < before, "room above for longer frames");
+    let long = |pool| packet(pool, &udp(&[7; 1872]));
+    left.send(long(&pool));
+    assert_eq!(right.receive().first().map(bytes), Some(udp(&[7; 1872])));
+    assert_eq!(left.errors(), (0, 0));
+    left.port.set_mtu(1500).expect("it can");
+    left.send(long(&pool));
+    assert_eq!(left.errors(), (0, 1), "too long again");
+    left.card.assert_clean();
+}
+
+#[test]
 fn an_mtu_that_no_buffer_holds_is_refused_with_what_to_do() {
     let pool = pool();
     let card = Modelled::looped();
