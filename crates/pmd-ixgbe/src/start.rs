@@ -78,7 +78,13 @@ impl IxgbePort {
                 }
                 _ => TxRate::Unlimited,
             };
-            rate::apply(&self.hardware.registers, queue, rate, link, frame(self.engine.mtu()) as u32);
+            rate::apply(
+                &self.hardware.registers,
+                queue,
+                rate,
+                link,
+                frame(self.engine.mtu()) as u32,
+            );
         }
     }
 

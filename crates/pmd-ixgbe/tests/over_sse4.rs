@@ -18,10 +18,20 @@ mod features;
 mod merge;
 #[path = "model/rules.rs"]
 mod rules;
+#[path = "model/virtual_functions.rs"]
+mod virtual_functions;
 
-use linecard_pmd_ixgbe::{IxgbeOptions, ReceivePath};
+use linecard_pmd_ixgbe::{IxgbeOptions, IxgbeVfOptions, ReceivePath};
+
+fn path() -> ReceivePath {
+    let path = ReceivePath::Sse4;
+    if path.is_supported() { path } else { ReceivePath::best() }
+}
 
 fn options() -> IxgbeOptions {
-    let path = ReceivePath::Sse4;
-    IxgbeOptions::new().receive_path(if path.is_supported() { path } else { ReceivePath::best() })
+    IxgbeOptions::new().receive_path(path())
+}
+
+fn function_options() -> IxgbeVfOptions {
+    IxgbeVfOptions::new().receive_path(path())
 }

@@ -15,7 +15,12 @@ mod other_process;
 mod paths;
 mod rules;
 mod setup;
+mod virtual_functions;
 
 fn options() -> linecard_pmd_ixgbe::IxgbeOptions {
     linecard_pmd_ixgbe::IxgbeOptions::new()
+}
+
+fn function_options() -> linecard_pmd_ixgbe::IxgbeVfOptions {
+    linecard_pmd_ixgbe::IxgbeVfOptions::new()
 }

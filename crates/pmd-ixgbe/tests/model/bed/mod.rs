@@ -1,7 +1,10 @@
 //! The 82599 model as a device of this process, and wires between models.
 
+pub(crate) mod function;
+pub(crate) mod host;
 mod memory;
 
+use host::Host;
 use linecard_eal::device::{
     Bar, ConfigSpace, Device, DeviceError, Dma, Identity, InterruptKind, Interrupts, Presence,
     Registers, State, Vector, Width,
@@ -58,6 +61,8 @@ struct Card {
     to: Mutex<Option<Arc<Card>>>,
     /// The light that the other end was last told of.
     shown: Mutex<model::Light>,
+    /// The driver of the physical function, if it has virtual ones.
+    host: Mutex<Option<Host>>,
 }
 
 impl Card {
@@ -74,6 +79,13 @@ impl Card {
                 Some(other) => lock(&other.model).receive(&frame),
                 None => lock(&self.model).receive(&frame),
             }
+        }
+    }
+
+    /// Lets the driver of the physical function do what it is asked.
+    fn serve(&self) {
+        if let Some(host) = &mut *lock(&self.host) {
+            host.serve(&mut lock(&self.model));
         }
     }
 
@@ -130,7 +142,8 @@ impl Modelled {
         device.place_table(model::Table::AtHost);
         let (model, to) = (Mutex::new(device), Mutex::default());
         let shown = Mutex::new(model::Light::On);
-        let card = Card { model, memory, vectors, sent, light, to, shown };
+        let host = Mutex::default();
+        let card = Card { model, memory, vectors, sent, light, to, shown, host };
         Modelled { card: Arc::new(card), presence: Arc::new(Presence::new()) }
     }
 
