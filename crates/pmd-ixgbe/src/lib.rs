@@ -25,6 +25,9 @@
 //! # }
 //! ```
 //!
+//! [`IxgbeVfPort`] is a port on a virtual function, as a guest or a container has it: its queues are
+//! driven by the same code, and for the rest it asks the driver of the physical function.
+//!
 //! # Guarantees
 //!
 //! * no wait without a limit; what did not happen in time is an error that names the register;
@@ -44,7 +47,8 @@
 //! with every [`Departure`] from it, `eeprom`, `mailbox` to an X550's firmware, `link`, `function` what outlives queues, `engine` pools and queues, `queue` rings and how they stop, `rx` (by the loops of
 //! [`ReceivePath`]), `tx`, `fetch` thresholds,
 //! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
-//! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together.
+//! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together. `vf` is a port on a
+//! virtual function, by the same `engine`.
 
 mod clock;
 mod eeprom;

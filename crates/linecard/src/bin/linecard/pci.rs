@@ -77,6 +77,9 @@ pub(crate) fn driver_for(identity: &Identity) -> Option<&'static str> {
     if linecard::ixgbe::family(*identity).is_some() {
         return Some("ixgbe");
     }
+    if linecard::ixgbe::virtual_family(*identity).is_some() {
+        return Some("ixgbe_vf");
+    }
     linecard::virtio::is_net(*identity).then_some("virtio")
 }
 
@@ -114,6 +117,7 @@ mod tests {
     fn devices_are_known_by_their_ids() {
         assert_eq!(driver_for(&identity(0x1af4, 0x1041)), Some("virtio"));
         assert_eq!(driver_for(&identity(0x8086, 0x10fb)), Some("ixgbe"));
+        assert_eq!(driver_for(&identity(0x8086, 0x10ed)), Some("ixgbe_vf"));
         assert_eq!(driver_for(&identity(0x8086, 0x1041)), None);
     }
 

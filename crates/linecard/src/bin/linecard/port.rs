@@ -4,7 +4,7 @@ use crate::pci::driver_for;
 use linecard::eal::device::Device;
 use linecard::eal::pci;
 use linecard::eal::vfio_user::UserDevice;
-use linecard::ixgbe::{IxgbeOptions, IxgbePort};
+use linecard::ixgbe::{IxgbeOptions, IxgbePort, IxgbeVfOptions, IxgbeVfPort};
 use linecard::kernel::{
     AfPacketOptions, AfPacketPort, AfXdpOptions, AfXdpPort, Fanout, TapOptions, TapPort, XdpHook,
 };
@@ -19,6 +19,7 @@ use linecard::virtio::{
     VirtioPort,
 };
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::str::FromStr;
 
 /// A kind of port: its name, its keys, and what it is.
@@ -325,6 +326,10 @@ fn open_pci(spec: &Spec, name: &str) -> Result<Box<dyn Driver>, OpenError> {
             spec.without(FOR_VIRTIO, name, "ixgbe")?;
             Box::new(IxgbePort::open(device, IxgbeOptions::new().name(name))?)
         }
+        Some("ixgbe_vf") => {
+            spec.without(FOR_VIRTIO, name, "ixgbe_vf")?;
+            return open_virtual_function(device, name);
+        }
         Some(_) => Box::new(VirtioPort::pci(device, virtio_options(spec, name)?)?),
         None => {
             let which = format!("{name}: no driver for {place} ({ids})");
@@ -336,6 +341,24 @@ fn open_pci(spec: &Spec, name: &str) -> Result<Box<dyn Driver>, OpenError> {
         Ok(()) | Err(Error::Unsupported { .. }) => Ok(port),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A virtual function: whether it gets frames for others says the driver of the physical one.
+fn open_virtual_function(
+    device: Box<dyn Device>,
+    name: &str,
+) -> Result<Box<dyn Driver>, OpenError> {
+    let mut port = IxgbeVfPort::open(device, IxgbeVfOptions::new().name(name))?;
+    match port.set_promiscuous(Promiscuous::On) {
+        Ok(()) => {}
+        Err(error @ Error::Refused { .. }) => {
+            // Not on standard output, which may be JSON.
+            let what = "only frames for its own address come in";
+            let _ = writeln!(std::io::stderr(), "note: {error}; {what}");
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Box::new(port))
 }
 
 /// Keys that only virtio devices have a use for.

@@ -285,6 +285,9 @@ impl Session<'_> {
                 if event == Event::Gone {
                     return Some(PortError::Gone { port: port.name().into() }.to_string());
                 }
+                if event == Event::Reset {
+                    return Some(format!("{}: {event}", port.name()));
+                }
                 used.hear(&event);
                 if !quiet {
                     crate::tell!("{}: {event}", port.name());
