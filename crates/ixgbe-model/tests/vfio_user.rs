@@ -10,9 +10,9 @@ use std::path::Path;
 use linecard_ixgbe_model::Identity;
 use linecard_ixgbe_model::front::vfio_user::UserCard;
 use linecard_ixgbe_model::wire::unplugged;
-use linecard_ixgbe_regs::Register;
 use linecard_ixgbe_regs::descriptor::{receive, transmit};
 use linecard_ixgbe_regs::registers::*;
+use linecard_ixgbe_regs::{BAR0_BYTES, MSIX_BAR_BYTES, Register};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use vfio_bindings::bindings::vfio;
@@ -85,6 +85,24 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// What lies beyond a region is nothing, up to where addresses end.
+    fn looks_beyond_the_ends(&mut self) {
+        let status = self.get(&STATUS);
+        for (region, end) in [(0, u64::from(BAR0_BYTES)), (4, MSIX_BAR_BYTES.into()), (CONFIG, 256)]
+        {
+            for offset in [end - 4, end, end + 8, u64::MAX - 11, u64::MAX - 3, u64::MAX] {
+                let mut bytes = [0xAA; 16];
+                self.client.region_read(region, offset, &mut bytes).unwrap();
+                let within = end.saturating_sub(offset).min(16) as usize;
+                assert!(bytes[within..].iter().all(|byte| *byte == 0), "{region} {offset:#x}");
+                self.client.region_write(region, offset.max(end), &[0xFF; 16]).unwrap();
+            }
+        }
+        assert_eq!(self.get(&STATUS), status, "a write beyond the end went round");
+    }
+}
+
 #[test]
 fn a_frame_goes_round_through_shared_memory_and_rings_an_eventfd() {
     let folder = tempfile::tempdir().unwrap();
@@ -120,6 +138,7 @@ fn a_frame_goes_round_through_shared_memory_and_rings_an_eventfd() {
         File::from(event).read_exact(&mut count).unwrap();
         assert!(u64::from_ne_bytes(count) > 0);
 
+        driver.looks_beyond_the_ends();
         // Nothing is reached after it was unmapped.
         driver.client.dma_unmap(BASE, LEN).unwrap();
         driver.set(&TDT, 2);

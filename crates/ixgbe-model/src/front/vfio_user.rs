@@ -287,11 +287,18 @@ fn window(region: u32) -> io::Result<Bar> {
     }
 }
 
-/// Up to eight bytes at a time, as on a bus.
-fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+/// What of an access lies in its region, up to eight bytes at a time, as on a bus.
+fn pieces(
+    region: u32,
+    offset: u64,
+    len: usize,
+) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+    let end = REGIONS.get(region as usize).copied().unwrap_or(0);
+    let len = len.min(usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX));
     let mut done = 0;
     std::iter::from_fn(move || {
-        let at = offset + done as u64;
+        // No overflow: where the region has something at `offset`, it ends behind what is done.
+        let at = if len > 0 { offset + done as u64 } else { 0 };
         let size = [8, 4, 2, 1]
             .into_iter()
             .find(|size| at.is_multiple_of(*size as u64) && done + size <= len)?;
@@ -303,15 +310,15 @@ fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, std::ops::Range
 impl ServerBackend for Backend<'_> {
     fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> io::Result<()> {
         let mut device = locked(&self.0.device);
-        if region == CONFIG {
-            for (at, byte) in (offset..).zip(data) {
-                *byte = u8::try_from(at).map_or(0, |at| device.read_config(at, 1) as u8);
+        data.fill(0);
+        for (at, range) in pieces(region, offset, data.len()) {
+            if let (CONFIG, Ok(at)) = (region, u8::try_from(at)) {
+                for (at, byte) in (at..=u8::MAX).zip(&mut data[range]) {
+                    *byte = device.read_config(at, 1) as u8;
+                }
+                continue;
             }
-            return Ok(());
-        }
-        let bar = window(region)?;
-        for (at, range) in pieces(offset, data.len()) {
-            let word = device.read(bar, at, range.len() as u8).to_le_bytes();
+            let word = device.read(window(region)?, at, range.len() as u8).to_le_bytes();
             data[range.clone()].copy_from_slice(&word[..range.len()]);
         }
         Ok(())
@@ -319,7 +326,7 @@ impl ServerBackend for Backend<'_> {
 
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut device = locked(&self.0.device);
-        for (at, range) in pieces(offset, data.len()) {
+        for (at, range) in pieces(region, offset, data.len()) {
             let mut word = [0; 8];
             let size = range.len() as u8;
             word[..range.len()].copy_from_slice(&data[range]);
