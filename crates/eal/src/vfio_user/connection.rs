@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::message::{self, Message, Payload, Request};
 use crate::device::DeviceError;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer may take, and being accepted.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How many messages that are no answer are put up with, in a row.
 const NOISE: u32 = 64;
 

@@ -18,11 +18,13 @@
 //!
 //! # When the other side is gone, or wrong
 //!
-//! A closed socket, an answer that makes no sense, or none within ten seconds: from then on the device
+//! Connecting takes ten seconds at most, however busy the other side is. A closed socket, an answer that
+//! makes no sense, or none within ten seconds: from then on the device
 //! is [`State::Removed`], reads give all ones, writes go nowhere. A window is mapped only if its file
 //! is sealed against shrinking, as an access beyond its end would be a SIGBUS; other windows are
 //! reached by messages. Requests of the other side (DMA by message) are refused.
 
+mod connect;
 mod connection;
 mod dma;
 mod irq;
@@ -39,7 +41,8 @@ use crate::device::{
     Bar, Command, ConfigSpace, Device, DeviceError, Dma, Identity, Interrupts, Presence, State,
 };
 use crate::pci::BARS;
-use connection::Connection;
+use connect::connect;
+use connection::{Connection, PATIENCE};
 use dma::UserDma;
 use irq::UserIrqs;
 use message::{Payload, Request};
@@ -65,11 +68,12 @@ impl UserDevice {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::Io`] if nobody listens, or what answers is not a PCI device of vfio-user.
+    /// [`DeviceError::Io`] if nobody listens, or accepts within ten seconds, or what answers is not a PCI
+    /// device of vfio-user.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DeviceError> {
         let path = path.as_ref();
         let failed = |source| DeviceError::io(format!("cannot open {}", path.display()), source);
-        let stream = UnixStream::connect(path).map_err(failed)?;
+        let stream = connect(path, PATIENCE).map_err(failed)?;
         Self::over(path.display().to_string(), stream)
     }
 
