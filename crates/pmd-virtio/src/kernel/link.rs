@@ -64,6 +64,8 @@ pub(super) struct KernelLink {
     mac: MacAddr,
     /// Pairs that run.
     running: usize,
+    /// Whether the kernel kept some of them when they were to stop.
+    loose: bool,
 }
 
 impl KernelLink {
@@ -96,7 +98,7 @@ impl KernelLink {
         offered.set(Features::MQ, options.queues > 1);
         let pairs = vhosts.into_iter().zip(taps).map(|(vhost, tap)| Pair { vhost, tap }).collect();
         let (name, on_start) = (name.clone(), options.interface);
-        Ok(KernelLink { name, pairs, interface, on_start, offered, mac, running: 0 })
+        Ok(KernelLink { name, pairs, interface, on_start, offered, mac, running: 0, loose: false })
     }
 
     fn told(&self, doing: &str, error: io::Error) -> Error {
@@ -144,16 +146,17 @@ impl KernelLink {
         }
     }
 
-    /// Stops what runs: the kernel reaches no memory when this returns.
+    /// Stops what runs: the kernel reaches no memory when this returns, unless some of it is loose.
     fn halt(&mut self) -> io::Result<()> {
         // As when it was opened.
         let _ = self.pairs[0].tap.set_carrier(0);
-        for pair in &self.pairs[..self.running] {
-            pair.vhost.set_backend(RECEIVE, None)?;
-            pair.vhost.set_backend(TRANSMIT, None)?;
+        let pairs = &self.pairs[..self.running];
+        let ended = end_all(pairs.len(), |pair, ring| pairs[pair].vhost.set_backend(ring, None));
+        self.loose = ended.is_err();
+        if !self.loose {
+            self.running = 0;
         }
-        self.running = 0;
-        Ok(())
+        ended
     }
 }
 
@@ -203,6 +206,10 @@ impl Transport for KernelLink {
         self.halt().map_err(|error| self.told("stopping vhost for", error))
     }
 
+    fn is_loose(&self) -> bool {
+        self.loose
+    }
+
     fn link(&mut self) -> Link {
         // One that was moved to another namespace is not to be seen from here; one that is gone carries
         // nothing.
@@ -228,6 +235,23 @@ impl Drop for KernelLink {
         // Closing the files, which comes next, stops them too.
         let _ = self.halt();
     }
+}
+
+/// Ends both rings of all pairs, whatever becomes of some; the error names those that go on.
+fn end_all(pairs: usize, mut end: impl FnMut(usize, u32) -> io::Result<()>) -> io::Result<()> {
+    let (mut first, mut loose) = (None, Vec::new());
+    for (pair, (ring, name)) in
+        (0..pairs).flat_map(|pair| [(pair, (RECEIVE, "receive")), (pair, (TRANSMIT, "transmit"))])
+    {
+        if let Err(error) = end(pair, ring) {
+            first.get_or_insert(error);
+            loose.push(format!("{name} {pair}"));
+        }
+    }
+    let Some(error) = first else { return Ok(()) };
+    let rings = loose.join(", ");
+    let text = format!("{error}; the kernel keeps {rings}, whose memory nobody else is given");
+    Err(io::Error::new(error.kind(), text))
 }
 
 /// Makes the TAP: all its queues, of which the first alone is part of the interface yet.
@@ -283,4 +307,27 @@ fn no_tap(options: &KernelOptions, error: io::Error) -> Error {
         _ => return Error::system(&options.name, format!("making the TAP {iface}"), error),
     };
     Error::system_hint(&options.name, format!("making the TAP {iface}"), error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rings_are_ended_and_those_that_go_on_are_named() {
+        let mut asked = Vec::new();
+        let refused = end_all(3, |pair, ring| {
+            asked.push((pair, ring));
+            match (pair, ring) {
+                (0, RECEIVE) => Err(io::Error::from_raw_os_error(libc::EFAULT)),
+                (2, TRANSMIT) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+                _ => Ok(()),
+            }
+        });
+        let all = [0, 1, 2].map(|pair| [(pair, RECEIVE), (pair, TRANSMIT)]);
+        assert_eq!(asked, all.as_flattened());
+        let text = refused.expect_err("two go on").to_string();
+        assert!(text.contains("Bad address") && text.contains("receive 0, transmit 2"), "{text}");
+        end_all(3, |_, _| Ok(())).expect("none goes on");
+    }
 }
