@@ -76,12 +76,16 @@ impl RxQueue for VhostRx {
         let outcome = work.begin(burst.spare());
         let whole = !matches!(outcome, Err(Trouble::Fault(_)));
         let n = if whole { work.parcels.len() } else { 0 };
-        let mut got = 0;
+        let (mut got, announces) = (0, work.rarp.is_some());
         if n > 0 {
             got = take(&mut work, burst, n, &self.pool, self.how, &self.counters);
         }
-        if work.rarp.is_some() {
-            got += announce(&mut work, burst, &self.pool, self.how.port);
+        if announces {
+            got += announce(&mut work, burst, &self.pool, self.how, &self.counters);
+        }
+        if got == 0 && (n > 0 || announces) && work.is_listening() {
+            // Something is there, and nothing came of it: whoever is about to sleep looks again.
+            self.bell.ring();
         }
         drop(work);
         if let Err(trouble) = outcome {
@@ -129,10 +133,10 @@ fn take(
         }
     }
     work.commit(n);
-    if work.is_listening() {
+    let wrong = bad.count_ones() as usize;
+    if work.is_listening() && n > wrong {
         work.listen(false);
     }
-    let wrong = bad.count_ones() as usize;
     if wrong > 0 {
         remove(burst, before, bad);
         counters.errors.add(wrong as u64);
@@ -250,14 +254,23 @@ fn chain(
 }
 
 /// The frame with which a guest that has moved here is announced: a RARP request about itself.
+/// It waits for room in the burst, and for a buffer.
 #[cold]
-fn announce(work: &mut Work, burst: &mut Burst, pool: &MbufPool, port: u16) -> usize {
-    if burst.is_full() {
+fn announce(
+    work: &mut Work,
+    burst: &mut Burst,
+    pool: &MbufPool,
+    how: How,
+    counters: &RxCounters,
+) -> usize {
+    let Some(mac) = work.rarp.filter(|_| !burst.is_full()) else { return 0 };
+    let Some(mut packet) = pool.alloc() else {
+        counters.no_buffer.add(1);
         return 0;
-    }
-    let (Some(mac), Some(mut packet)) = (work.rarp.take(), pool.alloc()) else { return 0 };
+    };
+    work.rarp = None;
     let frame = rarp(MacAddr(mac));
-    packet.set_port(port);
+    packet.set_port(how.port);
     let Ok(room) = packet.append(frame.len()) else { return 0 };
     room.copy_from_slice(&frame);
     usize::from(burst.push(packet).is_ok())

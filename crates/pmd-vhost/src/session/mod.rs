@@ -159,6 +159,7 @@ impl Session {
     /// The guest's first transmit ring says where it is now.
     fn announce(&self, mac: [u8; 6]) {
         self.device.vrings[1].alone().rarp = Some(mac);
+        self.device.bells[0].ring();
     }
 
     fn told_mtu(&self, mtu: u64) -> Result<(), Wrong> {

@@ -3,6 +3,7 @@
 
 use crate::guest::{GUEST, Guest, Manner, Memory, USER, connect, region};
 use crate::traffic::{Pair, all, until};
+use linecard_mbuf::Burst;
 use linecard_pmd_core::{Event, Link};
 use linecard_virtqueue::Features;
 use linecard_virtqueue::vhost_user::message::{
@@ -209,7 +210,7 @@ fn memory_comes_and_goes_region_by_region_while_packets_pass() {
     let all = SingleRegion { padding: 0, region: region(&pair.guest.memory) };
     assert!(pair.guest.front.tell_and_wait(Request::RemMemReg, &all, &[]).expect("an answer"));
     assert!(pair.guest.send(0, &[5; 64]));
-    assert_eq!(pair.queues.rx[0].receive(&mut linecard_mbuf::Burst::new()), 0);
+    assert_eq!(pair.queues.rx[0].receive(&mut Burst::new()), 0);
     let fds = [pair.guest.memory.fd.as_fd()];
     assert!(pair.guest.front.tell_and_wait(Request::AddMemReg, &all, &fds).expect("an answer"));
     assert_eq!(pair.receive(0).len(), 1, "what was sent meanwhile");
@@ -258,6 +259,30 @@ fn a_guest_that_has_moved_here_is_announced() {
     let frame = all(&pair.receive(0));
     assert_eq!((&frame[..6], &frame[6..12]), (&[0xFF; 6][..], &[2, 3, 4, 5, 6, 7][..]));
     assert_eq!(frame[12..14], [0x80, 0x35]);
+    pair.end();
+}
+
+#[test]
+fn an_announcement_waits_for_a_buffer_and_wakes_who_sleeps() {
+    let mut pair = Pair::new(Manner::default());
+    let mut bell = pair.sleeper();
+    assert!(!bell.is_rung());
+    let body = [2u8, 3, 4, 5, 6, 7, 0, 0];
+    assert!(pair.guest.front.tell_and_wait(Request::SendRarp, &body, &[]).expect("told"));
+    assert!(bell.is_rung());
+    let all: Vec<_> = std::iter::from_fn(|| pair.pool.alloc()).collect();
+    let mut burst = Burst::new();
+    for _ in 0..2 {
+        pair.queues.rx[0].arm().expect("it sleeps");
+        assert_eq!(pair.queues.rx[0].receive(&mut burst), 0, "no buffer");
+        assert!(bell.is_rung(), "what waits is not slept over");
+    }
+    drop(all);
+    assert_eq!(pair.queues.rx[0].receive(&mut burst), 1);
+    assert_eq!(burst[0].data()[6..12], body[..6]);
+    assert_eq!(pair.queues.rx[0].receive(&mut burst), 0, "once");
+    assert!(pair.port.stats().rx_no_buffer >= 2);
+    drop(burst);
     pair.end();
 }
 
@@ -333,7 +358,7 @@ fn behind_an_iommu_a_ring_is_logged_where_it_lies() {
         (address.flags, address.log) = (1, address.used);
         assert!(pair.guest.front.tell_and_wait(Request::SetVringAddr, &address, &[]).expect("yes"));
         assert!(pair.guest.send(0, &[1; 64]));
-        let mut burst = linecard_mbuf::Burst::with_limit(1);
+        let mut burst = Burst::with_limit(1);
         until("a packet", || {
             translate(&backend, &pair.guest);
             (pair.queues.rx[0].receive(&mut burst) == 1).then_some(())
@@ -352,7 +377,7 @@ fn behind_an_iommu_every_address_is_asked_for_once() {
         let more = Features::ACCESS_PLATFORM;
         let mut pair = Pair::new(Manner { packed, ..Manner::default() });
         let backend = behind_an_iommu(&mut pair, Manner { packed, more, ..Manner::default() });
-        let mut burst = linecard_mbuf::Burst::with_limit(1);
+        let mut burst = Burst::with_limit(1);
         for round in 0..20u8 {
             assert!(pair.guest.send(0, &[round; 3000]));
             until("a packet", || {

@@ -1,6 +1,7 @@
 //! Frames of all sizes, with checked contents; offloads; queues that come and go.
 
 use crate::guest::{BUFFER, Guest, Manner};
+use linecard_eal::event::{Epoll, EventFd, Wake};
 use linecard_mbuf::{Burst, ChecksumStatus, L4Checksum, MbufPool, Segmentation, TxRequest};
 use linecard_net::checksum::{Status, pseudo_sum, verify_ipv4, verify_l4};
 use linecard_net::header::TcpFlags;
@@ -13,6 +14,7 @@ use linecard_virtqueue::Features;
 use linecard_virtqueue::net::{GSO_TCPV4, GSO_UDP_L4, NEEDS_CSUM, VnetHdr};
 use linecard_virtqueue::vhost_user::Request;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
@@ -313,35 +315,80 @@ fn a_large_frame_of_a_guest_goes_to_another_as_it_is() {
     other.end();
 }
 
+/// Whoever sleeps on the first receive queue.
+pub(crate) struct Sleeper {
+    epoll: Epoll,
+    kick: EventFd,
+}
+
+impl Pair {
+    /// The first receive queue armed, with a kick that its guest gives.
+    pub(crate) fn sleeper(&mut self) -> Sleeper {
+        let (epoll, kick) = (Epoll::new().expect("a set"), EventFd::new().expect("an eventfd"));
+        self.guest.front.tell(Request::SetVringKick, &1u64, &[kick.as_fd()]).expect("told");
+        assert!(self.guest.is_connected());
+        let wake = self.queues.rx[0].arm().expect("it can be slept on");
+        epoll.add(wake.0, 1).expect("added");
+        // What was rung on the way here is over after another arming.
+        self.queues.rx[0].arm().expect("again");
+        Sleeper { epoll, kick }
+    }
+}
+
+impl Sleeper {
+    fn is_rung_within(&mut self, limit: Duration) -> bool {
+        let mut wakes = [Wake::default()];
+        !self.epoll.wait(&mut wakes, Some(limit)).expect("it waits").is_empty()
+    }
+
+    pub(crate) fn is_rung(&mut self) -> bool {
+        self.is_rung_within(Duration::ZERO)
+    }
+}
+
 #[test]
 fn a_queue_that_sleeps_is_woken_by_the_guest() {
-    use linecard_eal::event::{Epoll, EventFd, Wake};
-    use std::os::fd::AsFd;
     for packed in [false, true] {
         let mut pair = Pair::new(Manner { packed, ..Manner::default() });
-        let kick = EventFd::new().expect("an eventfd");
-        pair.guest.front.tell(Request::SetVringKick, &1u64, &[kick.as_fd()]).expect("told");
-        assert!(pair.guest.is_connected());
-        let epoll = Epoll::new().expect("a set");
-        let wake = pair.queues.rx[0].arm().expect("it can be slept on");
-        epoll.add(wake.0, 1).expect("added");
-        let rung = |limit| {
-            let mut wakes = [Wake::default()];
-            !epoll.wait(&mut wakes, Some(limit)).expect("it waits").is_empty()
-        };
-        // What was rung on the way here is over after another arming.
-        pair.queues.rx[0].arm().expect("again");
-        assert!(!rung(Duration::ZERO));
+        let mut sleeper = pair.sleeper();
+        assert!(!sleeper.is_rung());
         for round in 0..3 {
             assert!(pair.guest.wants_kick(0), "the device sleeps");
             assert!(pair.guest.send(0, &bytes(60, round)));
-            kick.signal().expect("it counts");
-            assert!(rung(LONG));
+            sleeper.kick.signal().expect("it counts");
+            assert!(sleeper.is_rung_within(LONG));
             assert_eq!(all(&pair.receive(0)), bytes(60, round));
             assert!(!pair.guest.wants_kick(0), "the device polls");
             pair.queues.rx[0].arm().expect("again");
-            assert!(!rung(Duration::ZERO));
+            assert!(!sleeper.is_rung());
         }
+        pair.end();
+    }
+}
+
+#[test]
+fn a_queue_does_not_sleep_over_frames_that_its_pool_has_no_buffer_for() {
+    for packed in [false, true] {
+        let mut pair = Pair::new(Manner { packed, ..Manner::default() });
+        let mut sleeper = pair.sleeper();
+        let held: Vec<_> = std::iter::from_fn(|| pair.pool.alloc()).collect();
+        assert!(pair.guest.send(0, &bytes(60, 1)));
+        let mut burst = Burst::new();
+        for _ in 0..2 {
+            pair.queues.rx[0].arm().expect("it sleeps");
+            assert_eq!(pair.queues.rx[0].receive(&mut burst), 0, "no buffer");
+            assert!(sleeper.is_rung(), "a frame waits");
+        }
+        drop(held);
+        assert_eq!(all(&pair.receive(0)), bytes(60, 1));
+        // A frame that is none is gone, and the queue still wants to be told of the next.
+        pair.queues.rx[0].arm().expect("again");
+        assert!(pair.guest.send(0, &[1, 2, 3]));
+        assert_eq!(pair.queues.rx[0].receive(&mut burst), 0);
+        assert!(sleeper.is_rung(), "whoever is about to sleep looks again");
+        pair.queues.rx[0].arm().expect("again");
+        assert!(!sleeper.is_rung() && pair.guest.wants_kick(0));
+        assert_eq!(pair.port.stats().rx_errors, 1);
         pair.end();
     }
 }
