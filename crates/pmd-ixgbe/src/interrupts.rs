@@ -79,8 +79,9 @@ impl Interrupts {
             return Ok(false);
         }
         let registers = &hardware.registers;
-        // EICR clears by reading: with MSI-X by EIAC's choice, which leaves the other causes.
-        let causes = registers.read(&EICR);
+        // EICS tells causes and clears none. Those of queues are left for their own vectors: one that waits
+        // for its moderation would be lost, and with it whoever sleeps on the queue.
+        let causes = registers.read(&EICS) & !eicr::RTXQ.mask();
         registers.write(&EICR, causes);
         registers.write(&EIMS, eicr::LSC.mask() | eicr::OTHER.mask());
         hardware.function.device.interrupts().unmask()?;

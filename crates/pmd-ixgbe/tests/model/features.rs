@@ -366,6 +366,35 @@ fn the_link_is_told_of_when_it_changes() {
 }
 
 #[test]
+fn a_sleeper_wakes_though_the_link_changes_while_its_interrupt_is_moderated() {
+    let pool = pool();
+    let options = options().interrupt_interval(Duration::from_micros(1022));
+    let [mut left, mut right] = ends_with(&pool, &options, |config| config);
+    let epoll = Epoll::new().expect("an epoll");
+    epoll.add(right.queues.rx[0].arm().expect("it can be slept on").0, 1).expect("a file");
+    let mut wakes = [Wake::default()];
+    let mut wait = |end: &End| {
+        let begin = std::time::Instant::now();
+        let limit = Some(Duration::from_millis(1));
+        while epoll.wait(&mut wakes, limit).expect("a wait").is_empty() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "nobody rang");
+            end.card.tick();
+        }
+    };
+    left.send(packet(&pool, &udp(b"first")));
+    wait(&right);
+    assert_eq!(right.receive().len(), 1);
+    right.queues.rx[0].arm();
+    while right.port.next_event().expect("events").is_some() {}
+    // Within the interval: its interrupt waits, unless this thread was slow, and then it has come.
+    left.send(packet(&pool, &udp(b"second")));
+    right.card.model().set_carrier(linecard_ixgbe_model::Carrier::OneGigabit);
+    assert!(matches!(right.port.next_event(), Ok(Some(Event::Link(_)))));
+    wait(&right);
+    assert_eq!(right.receive().len(), 1);
+}
+
+#[test]
 fn the_cards_own_counters_agree() {
     let pool = pool();
     let [mut left, mut right] = ends(&pool, |config| config);
