@@ -41,16 +41,24 @@ impl Filters {
 
     /// Says all of it.
     pub(crate) fn apply(&self, registers: &Registers) {
+        (0..).zip(self.exact()).for_each(|(at, address)| set_address(registers, at, address));
         self.apply_addresses(registers);
         self.apply_modes(registers);
         self.apply_vlans(registers);
     }
 
+    /// By their place in RAL/RAH.
+    fn exact(&self) -> impl Iterator<Item = Option<MacAddr>> {
+        let more = (0..MORE_ADDRESSES).map(|at| self.more.get(at).copied());
+        std::iter::once(Some(self.own)).chain(more)
+    }
+
+    /// Says which addresses have changed: no filter is off for a moment whose address stays.
     pub(crate) fn apply_addresses(&self, registers: &Registers) {
-        set_address(registers, 0, Some(self.own));
-        for index in 0..MORE_ADDRESSES {
-            set_address(registers, index as u32 + 1, self.more.get(index).copied());
-        }
+        (0..)
+            .zip(self.exact())
+            .filter(|(at, address)| read_address(registers, *at) != *address)
+            .for_each(|(at, address)| set_address(registers, at, address));
         let mut tables = [[0u32; 128]; 2];
         for address in &self.hashed {
             let hash = hash(*address);
@@ -142,9 +150,19 @@ fn set_address(registers: &Registers, index: u32, address: Option<MacAddr>) {
     registers.write_at(&MPSAR, 2 * index, u32::from(address.is_some()));
 }
 
+fn address(registers: &Registers, index: u32) -> MacAddr {
+    let [a, b, c, d] = registers.read_at(&RAL, index).to_le_bytes();
+    let [e, f, ..] = registers.read_at(&RAH, index).to_le_bytes();
+    MacAddr([a, b, c, d, e, f])
+}
+
+/// The address that a filter lets in, if it is on.
+fn read_address(registers: &Registers, index: u32) -> Option<MacAddr> {
+    let is_on = rah::AV.is_set(registers.read_at(&RAH, index));
+    is_on.then(|| address(registers, index))
+}
+
 /// The card's own address, as the EEPROM gave it.
 pub(crate) fn own_address(registers: &Registers) -> MacAddr {
-    let [a, b, c, d] = registers.read_at(&RAL, 0).to_le_bytes();
-    let [e, f, ..] = registers.read_at(&RAH, 0).to_le_bytes();
-    MacAddr([a, b, c, d, e, f])
+    address(registers, 0)
 }

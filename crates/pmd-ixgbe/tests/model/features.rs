@@ -4,7 +4,7 @@ use crate::bed::Modelled;
 use crate::ends::*;
 use crate::options;
 use linecard_eal::event::{Epoll, Wake};
-use linecard_ixgbe_regs::registers::{CTRL_EXT, ctrl_ext};
+use linecard_ixgbe_regs::registers::{CTRL_EXT, RAH, ctrl_ext};
 use linecard_mbuf::{ChecksumStatus, L4Checksum, Segmentation, TxRequest};
 use linecard_net::checksum::{Status, pseudo_sum, verify_ipv4, verify_l4};
 use linecard_net::packet_type::{L3, L4, PacketType};
@@ -231,6 +231,20 @@ fn only_its_own_frames_come_in_unless_all_are_asked_for() {
     right.port.set_promiscuous(Promiscuous::Off).expect("it can");
     right.port.remove_mac(more).expect("it was added");
     assert_eq!(counts(&mut right), [1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_filter_is_left_alone_while_other_addresses_come_and_go() {
+    let pool = pool();
+    let [_left, mut right] = ends(&pool, |config| config);
+    right.card.model().record_writes();
+    let [one, other] = [0x77, 0x78].map(|last| MacAddr([2, 0, 0, 0, 0, last]));
+    right.port.add_mac(one).expect("it has room");
+    right.port.add_mac(other).expect("it has room");
+    right.port.remove_mac(other).expect("it was added");
+    let writes = right.card.model().take_journal().writes;
+    let of = |at| writes.iter().filter(|write| Some(write.offset) == RAH.at(at)).count();
+    assert_eq!([of(0), of(1), of(2), of(3)], [0, 2, 4, 0]);
 }
 
 #[test]
