@@ -75,7 +75,7 @@ impl Clock {
         let (speed, increment, shift) =
             TICKS.iter().copied().find(|(of, ..)| *of == speed).unwrap_or(TICKS[0]);
         let now = Instant::now();
-        self.nanoseconds += now.duration_since(self.then).as_nanos() as u64;
+        self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds(now - self.then));
         (self.then, self.speed, self.shift) = (now, speed, shift);
         registers.write(&TIMINCA, timinca::INCREMENT.put(timinca::PERIOD.put(0, 1), increment));
         registers.write(&SYSTIML, 0);
@@ -101,7 +101,7 @@ impl Clock {
     /// Goes on to where the counter is, by whole nanoseconds: what is less is for the next time.
     fn count(&mut self, counter: u64) {
         let passed = counter.wrapping_sub(self.counter) >> self.shift;
-        self.nanoseconds += passed;
+        self.nanoseconds = self.nanoseconds.saturating_add(passed);
         self.counter = self.counter.wrapping_add(passed << self.shift);
     }
 
@@ -113,11 +113,10 @@ impl Clock {
 
     pub(crate) fn put(&mut self, hardware: &Hardware, time: Duration) {
         self.now(hardware);
-        self.nanoseconds = time.as_nanos() as u64;
+        self.nanoseconds = nanoseconds(time);
     }
 
     pub(crate) fn adjust(&mut self, by: Adjust) {
-        let nanoseconds = |by: Duration| by.as_nanos() as u64;
         self.nanoseconds = match by {
             Adjust::Forward(by) => self.nanoseconds.saturating_add(nanoseconds(by)),
             Adjust::Back(by) => self.nanoseconds.saturating_sub(nanoseconds(by)),
@@ -134,6 +133,11 @@ impl Clock {
         let words = || u64::from(registers.read(low)) | u64::from(registers.read(high)) << 32;
         (control == 1).then(|| Duration::from_nanos(self.at(words())))
     }
+}
+
+/// As the clock has them: the last of them are in the year 2554.
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 /// Whose stamp.

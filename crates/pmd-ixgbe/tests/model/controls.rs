@@ -322,6 +322,18 @@ fn the_clock_runs_on_through_a_restart() {
 }
 
 #[test]
+fn a_clock_that_is_set_to_the_end_of_time_stays_there() {
+    let pool = pool();
+    let End { mut port, queues, card: _card } = lone(&pool);
+    port.set_time_sync(TimeSync::On).expect("it can");
+    port.set_clock(Duration::MAX).expect("it can");
+    port.adjust_clock(Adjust::Forward(Duration::MAX)).expect("it can");
+    drop(queues);
+    let (mut port, _queues) = port.stop().expect("it stops").start().expect("it starts");
+    assert_eq!(port.clock().expect("it runs"), Duration::from_nanos(u64::MAX));
+}
+
+#[test]
 fn a_link_that_is_set_down_is_dark_at_the_other_end() {
     let pool = pool();
     let [mut left, mut right] = ends(&pool, |config| config);
