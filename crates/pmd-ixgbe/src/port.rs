@@ -390,6 +390,9 @@ impl IxgbePort {
     fn check_clock(&self) -> Result<(), Error> {
         match (self.hardware.family, self.clock.sync) {
             (Family::I82599, TimeSync::On) => Ok(()),
+            (Family::I82599, TimeSync::On) if self.hardware.registers.is_silent() => {
+                Err(Error::Gone { port: self.engine.info.name.clone() })
+            }
             (Family::I82599, TimeSync::Off) => {
                 Err(self.refused("no clock runs: set_time_sync(TimeSync::On) starts it".into()))
             }

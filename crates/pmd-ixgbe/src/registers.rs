@@ -106,6 +106,11 @@ impl Registers {
         field.of(self.read(register))
     }
 
+    /// Whether nobody answers: no card's status is all ones.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.read(&linecard_ixgbe_regs::registers::STATUS) == NOBODY
+    }
+
     /// Posted writes have arrived once a read has come back.
     pub(crate) fn flush(&self) {
         let _ = self.read(&linecard_ixgbe_regs::registers::STATUS);

@@ -6,7 +6,7 @@ use linecard_ixgbe_model::{Garbage, Presence};
 use linecard_ixgbe_regs::Register;
 use linecard_ixgbe_regs::registers::*;
 use linecard_mbuf::{Burst, MbufPool};
-use linecard_pmd_core::{Error, Event, Port, PortConfig, Queues, Started};
+use linecard_pmd_core::{Error, Event, Port, PortConfig, Queues, Started, TimeSync};
 use linecard_pmd_ixgbe::IxgbePort;
 
 fn pool() -> MbufPool {
@@ -152,6 +152,7 @@ fn a_frame_without_a_header_is_dropped_and_counted() {
 fn a_card_that_is_pulled_is_an_event_and_no_crash() {
     let (pool, card) = (pool(), Modelled::looped());
     let (mut port, mut queues) = start(&card, &pool);
+    port.set_time_sync(TimeSync::On).expect("it can");
     frames(&mut queues, &pool, 5);
     card.model().faults().presence = Presence::Removed;
     assert_eq!(receive(&mut queues), 5, "what was there already");
@@ -159,6 +160,9 @@ fn a_card_that_is_pulled_is_an_event_and_no_crash() {
     assert_eq!(receive(&mut queues), 0);
     while !matches!(port.next_event().expect("events"), Some(Event::Gone)) {}
     assert!(matches!(port.link(), Err(Error::Gone { .. })));
+    assert!(matches!(port.clock(), Err(Error::Gone { .. })));
+    // All ones look like a stamp, and would for ever.
+    assert!(matches!(port.rx_stamp(), Err(Error::Gone { .. })));
     drop((port, queues));
     assert_eq!(pool.in_use(), 0);
 }
