@@ -277,6 +277,10 @@ impl QueueControl {
         }
         *state = State::Stuck;
         let registers = &self.function.registers;
+        if registers.is_silent() {
+            // It will not say so: one wait for each of a pulled card's queues would be minutes.
+            return Err(Trouble::Silent { register: STATUS.name });
+        }
         if self.side == Side::Transmit {
             self.drain();
         }

@@ -167,6 +167,21 @@ fn a_card_that_is_pulled_is_an_event_and_no_crash() {
     assert_eq!(pool.in_use(), 0);
 }
 
+#[test]
+fn a_card_that_is_pulled_is_not_waited_for_queue_by_queue() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let port = IxgbePort::open(Box::new(card.clone()), options()).expect("an 82599");
+    let config = PortConfig::new(&pool).rx_queues(32).rx_descriptors(64).tx_queues(32);
+    let (port, queues) =
+        Port::open(port).configure(config).expect("it can").start().expect("it starts");
+    card.model().faults().presence = Presence::Removed;
+    let begin = std::time::Instant::now();
+    drop((queues, port));
+    // A second for each was it before.
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20));
+    assert_eq!(pool.in_use(), 0);
+}
+
 /// §5.2.5.3.2.
 #[test]
 fn a_card_whose_requests_do_not_end_is_flushed_and_reset_twice() {
