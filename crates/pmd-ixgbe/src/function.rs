@@ -125,6 +125,14 @@ impl Function {
         }
     }
 
+    /// Neither interrupts nor accesses of memory any more, of a function that did not start.
+    pub(crate) fn quiet(&self) {
+        self.silence();
+        // Why it did not start counts for more than that this fails too.
+        let _ = self.device.interrupts().disable();
+        let _ = self.device.config().disable_bus_master();
+    }
+
     /// Whether reads are answered by nobody.
     pub(crate) fn is_gone(&self) -> bool {
         self.device.is_gone()

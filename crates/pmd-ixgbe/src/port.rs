@@ -86,8 +86,9 @@ impl Driver for IxgbePort {
         self.engine.check_idle()?;
         let started = self.try_start();
         if started.is_err() {
-            // The first error is the one to tell.
+            // The first error is the one to tell. It may have come before there was anything to halt.
             let _ = self.halt();
+            self.hardware.function.quiet();
         }
         self.at("start", started)
     }
@@ -389,10 +390,10 @@ impl IxgbePort {
     /// There is a clock as long as frames are stamped.
     fn check_clock(&self) -> Result<(), Error> {
         match (self.hardware.family, self.clock.sync) {
-            (Family::I82599, TimeSync::On) => Ok(()),
             (Family::I82599, TimeSync::On) if self.hardware.registers.is_silent() => {
                 Err(Error::Gone { port: self.engine.info.name.clone() })
             }
+            (Family::I82599, TimeSync::On) => Ok(()),
             (Family::I82599, TimeSync::Off) => {
                 Err(self.refused("no clock runs: set_time_sync(TimeSync::On) starts it".into()))
             }

@@ -186,6 +186,7 @@ impl Driver for IxgbeVfPort {
         if started.is_err() {
             // The first error is the one to tell.
             let _ = self.halt();
+            self.function.quiet();
         }
         self.at("start", started)
     }

@@ -216,6 +216,22 @@ fn a_card_whose_semaphore_a_dead_driver_has_taken_is_opened_all_the_same() {
 }
 
 #[test]
+fn a_port_that_does_not_start_leaves_the_card_off_the_bus() {
+    let (pool, card) = (pool(), Modelled::looped());
+    let port = IxgbePort::open(Box::new(card.clone()), options()).expect("an 82599");
+    let port = Port::open(port).configure(PortConfig::new(&pool)).expect("it can");
+    card.set_full(true);
+    let refused = port.start().expect_err("no memory for rings");
+    assert!(refused.to_string().contains("locked"), "{refused}");
+    assert!(!card.model().config().is_bus_master());
+    card.set_full(false);
+    let (port, mut queues) = refused.port.start().expect("there is memory now");
+    assert!(frames(&mut queues, &pool, 3).is_empty());
+    assert_eq!(receive(&mut queues), 3);
+    drop((port, queues));
+}
+
+#[test]
 fn a_card_that_is_not_there_cannot_be_opened() {
     let card = Modelled::looped();
     card.model().faults().presence = Presence::Removed;

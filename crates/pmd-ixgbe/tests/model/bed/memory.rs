@@ -5,13 +5,14 @@ use linecard_eal::device::{DeviceError, Dma, DmaLimits, Mapping, Place};
 use linecard_eal::mem::{Iova, IovaMap, IovaMode, Segment};
 use linecard_ixgbe_model as model;
 use model::{Direction, DmaFault};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 const PAGE: usize = 4096;
 
 /// What is mapped at its own address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memory(Arc<Mutex<Vec<(usize, usize)>>>);
+pub(crate) struct Memory(Arc<Mutex<Vec<(usize, usize)>>>, Arc<AtomicBool>);
 
 struct Unmap(Memory, (usize, usize));
 
@@ -30,6 +31,10 @@ impl Dma for Memory {
     }
 
     unsafe fn map(&self, segment: &Segment, place: Place) -> Result<Mapping, DeviceError> {
+        // Relaxed: set and asked by the same thread.
+        if self.1.load(Ordering::Relaxed) {
+            return Err(DeviceError::LockedMemory { needed: segment.len(), limit: 0 });
+        }
         assert_eq!(place, Place::Native, "pools and rings are where they are");
         let range = (segment.address().raw(), segment.len());
         lock(&self.0).push(range);
@@ -40,6 +45,12 @@ impl Dma for Memory {
 }
 
 impl Memory {
+    /// Whether nothing more can be mapped.
+    pub(super) fn set_full(&self, is_full: bool) {
+        // Relaxed: as above.
+        self.1.store(is_full, Ordering::Relaxed);
+    }
+
     fn find(&self, address: u64, len: usize, what: Direction) -> Result<*mut u8, DmaFault> {
         let (start, end) = (address as usize, address as usize + len);
         let within = |(from, len): &(usize, usize)| start >= *from && end <= from + len;

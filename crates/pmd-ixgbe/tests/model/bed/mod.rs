@@ -166,6 +166,11 @@ impl Modelled {
         lock(&self.card.model)
     }
 
+    /// Whether no more memory can be mapped for it.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.card.memory.set_full(is_full);
+    }
+
     /// A frame comes in.
     pub(crate) fn receive(&self, frame: &[u8]) {
         self.model().receive(frame);
