@@ -23,12 +23,12 @@ impl Device {
     fn read_slot(&mut self, slot: Slot) -> u32 {
         let stored = self.file.word(slot.home);
         match slot.effect {
-            Effect::Counter => self.read_counter(slot.home, stored),
+            Effect::Counter | Effect::Tsicr => self.read_counter(slot.home, stored),
             Effect::Status => self.status(stored),
             Effect::I2cctl => self.module.levels(),
             Effect::Eec => self.nonvolatile.spi.eec(stored),
             Effect::Swsm => self.read_swsm(stored),
-            Effect::Links => self.link.links(self.identity),
+            Effect::Links => self.link.links(self.family),
             Effect::Esdp => self.link.pins(stored),
             Effect::Eicr => self.read_eicr(),
             Effect::Eics | Effect::EicsEx => self.interrupting.causes_without_clearing(slot),
@@ -118,6 +118,7 @@ impl Device {
             Effect::Fdircmd => self.write_fdircmd(value),
             Effect::SystemTime => self.write_system_time(slot.home, value),
             Effect::ClockRate => self.change_rate(slot.home, before),
+            Effect::Tsicr => self.write_tsicr(before, value),
             Effect::Rttbcnrc => self.write_rate_limit(value),
             Effect::Hicr => self.write_hicr(before, value),
             _ => self.after_write_of_pools(slot, before, value),

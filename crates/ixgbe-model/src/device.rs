@@ -5,6 +5,7 @@ use linecard_ixgbe_regs::registers::*;
 
 use crate::bus::Host;
 use crate::config_space::{ConfigSpace, Written};
+use crate::family::Family;
 use crate::fault::{Faults, Lateness};
 use crate::file::RegisterFile;
 use crate::flow_director::FlowDirector;
@@ -25,15 +26,8 @@ pub struct Identity {
     /// Its first MAC address.
     pub mac: [u8; 6],
     /// PCI device id. An X540's (1528, 1560) and an X550's (1563, 15D1) has a PHY behind MDIO, an X550's an EEPROM
-    /// behind its firmware; otherwise the behaviour is the 82599's whatever it says.
+    /// behind its firmware, and each a clock of its own; otherwise the behaviour is the 82599's whatever it says.
     pub device_id: u16,
-}
-
-impl Identity {
-    /// Whether it is an X550.
-    pub(crate) fn is_x550(self) -> bool {
-        crate::phy::X550.contains(&self.device_id)
-    }
 }
 
 impl Default for Identity {
@@ -58,6 +52,7 @@ pub enum Bar {
 #[derive(Debug)]
 pub struct Device {
     pub(crate) identity: Identity,
+    pub(crate) family: Family,
     pub(crate) file: RegisterFile,
     pub(crate) config: ConfigSpace,
     pub(crate) host: Host,
@@ -85,6 +80,7 @@ impl Device {
     pub fn new(identity: Identity, host: Host) -> Self {
         let mut device = Self {
             identity,
+            family: Family::of(identity.device_id),
             file: RegisterFile::new(),
             config: ConfigSpace::new(identity.device_id),
             host,
@@ -114,7 +110,7 @@ impl Device {
         self.interrupting.reset();
         self.receiving = Receiving::default();
         self.transmitting.reset();
-        self.clock.reset(self.now);
+        self.reset_clock();
         self.director = FlowDirector::default();
         self.module.reset();
         self.nonvolatile.reset();

@@ -55,6 +55,7 @@ mod checksum;
 mod config_space;
 mod device;
 mod effect;
+mod family;
 mod fault;
 mod file;
 mod flow_director;

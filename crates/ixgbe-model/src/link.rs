@@ -3,7 +3,8 @@
 use linecard_ixgbe_regs::registers::*;
 
 use crate::bus::Light;
-use crate::device::{Device, Identity};
+use crate::device::Device;
+use crate::family::Family;
 
 /// What the link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub enum Carrier {
     Down,
     /// 1 Gb/s.
     OneGigabit,
+    /// 2.5 Gb/s, of an X550.
+    TwoAndAHalfGigabit,
+    /// 5 Gb/s, of an X550.
+    FiveGigabit,
     /// 10 Gb/s.
     TenGigabit,
 }
@@ -51,17 +56,26 @@ impl Link {
 
     /// Mb/s of the link, or of the last one.
     pub(crate) fn megabits(&self) -> u64 {
-        if self.carrier == Carrier::OneGigabit { 1_000 } else { 10_000 }
+        match self.carrier {
+            Carrier::OneGigabit => 1_000,
+            Carrier::TwoAndAHalfGigabit => 2_500,
+            Carrier::FiveGigabit => 5_000,
+            Carrier::TenGigabit | Carrier::Down => 10_000,
+        }
     }
 
-    pub(crate) fn links(&self, identity: Identity) -> u32 {
-        // What the bit of a mode is in an 82599 is that of speeds between in an X550.
-        let serial = links::MODE.put(TEN_GIGABIT, u32::from(!identity.is_x550()));
-        let (word, speed) = match self.carrier {
+    pub(crate) fn links(&self, family: Family) -> u32 {
+        // An X550 has the mode's bit for speeds between the others.
+        let (word, speed, between) = match self.carrier {
             Carrier::Down => return 0,
-            Carrier::OneGigabit => (ONE_GIGABIT, 2),
-            Carrier::TenGigabit => (serial, 3),
+            Carrier::OneGigabit => (ONE_GIGABIT, 2, 0),
+            Carrier::TwoAndAHalfGigabit => (TEN_GIGABIT, 3, 1),
+            Carrier::FiveGigabit => (TEN_GIGABIT, 1, 1),
+            Carrier::TenGigabit => (TEN_GIGABIT, 3, 0),
         };
+        let is_serial = u32::from(word == TEN_GIGABIT);
+        let mode = if family == Family::X550 { between } else { is_serial };
+        let word = links::MODE.put(word, mode);
         links::UP.put(links::SPEED.put(word, speed), 1)
     }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use linecard_ixgbe_regs::registers::*;
 
 use crate::device::Device;
+use crate::family::Family;
 
 /// Device ids of cards with one: X540-T2, X540-T1; X550-T2, X550-T1.
 const COPPER: [u16; 4] = [0x1528, 0x1560, 0x1563, 0x15D1];
-pub(crate) const X550: [u16; 2] = [0x1563, 0x15D1];
 
 /// The second word of its PHY's identifier.
 const X550_PHY: (Place, u16) = ((1, 3), 0x0223);
@@ -55,7 +55,7 @@ pub(crate) struct Phy {
 impl Phy {
     /// The PHY of a card with this device id, if it has one.
     pub(crate) fn of(device_id: u16) -> Option<Self> {
-        let own = X550.contains(&device_id).then_some(X550_PHY);
+        let own = (Family::of(device_id) == Family::X550).then_some(X550_PHY);
         let registers = IDENTITY.into_iter().chain(own).collect();
         COPPER.contains(&device_id).then_some(Self { address: 0, registers })
     }

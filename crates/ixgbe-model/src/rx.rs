@@ -15,6 +15,7 @@ use linecard_ixgbe_regs::registers::*;
 use crate::device::Device;
 use crate::journal::Breach;
 use crate::parse::Parsed;
+use crate::time::Stamp;
 use crate::virtualization::Pools;
 use steer::Destination;
 
@@ -38,7 +39,7 @@ struct Held {
     parsed: Parsed,
     destination: Destination,
     is_inexact: bool,
-    is_stamped: bool,
+    stamp: Stamp,
 }
 
 /// A frame that has passed the filters of the card.
@@ -108,9 +109,9 @@ impl Device {
         if destination.is_dropped {
             return;
         }
-        let is_stamped = self.stamp_received(parsed, frame, time);
+        let stamp = self.stamp_received(parsed, frame, time);
         let (frame, parsed) = (frame.to_vec(), *parsed);
-        self.hold(Held { frame, parsed, destination, is_inexact, is_stamped });
+        self.hold(Held { frame, parsed, destination, is_inexact, stamp });
     }
 
     /// Behind the outer tag, in extended VLAN mode.

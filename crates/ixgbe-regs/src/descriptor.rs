@@ -72,6 +72,8 @@ pub mod receive {
         LLINT 1 11,
         SECP 1 17,
         LB 1 18,
+        /// X550: the time stamp stands behind the data.
+        TSIP 1 15,
         TS 1 16,
         /// With RSC: which descriptor is the next of this packet (as long as EOP is not set).
         NEXTP 1 19:4,

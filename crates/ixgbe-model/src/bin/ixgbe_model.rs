@@ -51,9 +51,10 @@ struct Qemu {
     /// QEMU's -qtest socket
     #[arg(long)]
     qtest: PathBuf,
-    /// Device id of the cards, in hexadecimal: 10fb is an X520, 1528 an X540
-    #[arg(long, default_value = "10fb", value_parser = device_id)]
-    device: u16,
+    /// Device id of the cards, in hexadecimal: 10fb is an X520, 1528 an X540, 1563 an X550. One for all cards, or
+    /// 1528,1563 for each its own
+    #[arg(long = "device", default_value = "10fb", value_parser = device_id, value_delimiter = ',')]
+    devices: Vec<u16>,
     /// Bus of the cards
     #[arg(long, default_value_t = 0)]
     bus: u8,
@@ -146,12 +147,17 @@ fn identity(index: usize, device_id: u16) -> Identity {
 
 fn serve_guest(arguments: &Qemu) -> Result<()> {
     let plugs = plugs(&arguments.wire, arguments.cards.len())?;
+    let devices = match arguments.devices.as_slice() {
+        [one] => vec![*one; arguments.cards.len()],
+        each if each.len() == arguments.cards.len() => each.to_vec(),
+        each => bail!("{} device ids, and {} cards", each.len(), arguments.cards.len()),
+    };
     let test_socket = TestSocket::new(&arguments.qtest);
     let pairs = arguments.cards.iter().zip(plugs).enumerate();
     let threads: Result<Vec<_>> = pairs
         .map(|(index, (card, plug))| {
             let seat = seat(arguments, test_socket.clone(), *card);
-            let identity = identity(index, arguments.device);
+            let identity = identity(index, devices[index]);
             start(&seat, identity, *card, plug, arguments)
         })
         .collect();

@@ -4,10 +4,8 @@ use linecard_ixgbe_regs::registers::*;
 
 use super::{CHECKSUM_WORD, Way, sum};
 use crate::device::Device;
+use crate::family::Family;
 use crate::fault::MailboxFault;
-
-/// Device ids of cards with one: X550, and X552 (which is built into a processor).
-const CARDS: [u16; 6] = [0x1563, 0x15D1, 0x15AA, 0x15AB, 0x15AC, 0x15AD];
 
 /// Commands: read what the firmware has of the EEPROM; be told of a driver's version, short and long.
 const READ: u32 = 0x31;
@@ -37,7 +35,7 @@ const COUNTED: (usize, u16, usize) = (0x03, 0x460, 300);
 const LAST: usize = 0x41;
 
 pub(super) fn way(device_id: u16) -> Way {
-    if CARDS.contains(&device_id) { Way::Mailbox } else { Way::Register }
+    if Family::of(device_id) == Family::X550 { Way::Mailbox } else { Way::Register }
 }
 
 /// Puts areas behind their pointers; says the sum of all that counts.

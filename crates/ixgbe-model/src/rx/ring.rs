@@ -10,6 +10,7 @@ use crate::fault::Garbage;
 use crate::interrupt::QueueKind;
 use crate::journal::Breach;
 use crate::parse::Network;
+use crate::time::Stamp;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Device {
             return self.drop_frame(queue);
         }
         let frame = self.as_stored(held);
-        if self.coalesce(held, &frame) {
+        if !matches!(held.stamp, Stamp::Behind(_)) && self.coalesce(held, &frame) {
             return Placed::Done;
         }
         let Some(ring) = self.ring(queue) else { return self.drop_frame(queue) };
@@ -112,7 +113,7 @@ impl Device {
         self.file.at(map, queue / 4) >> (8 * (queue % 4)) & 0xF
     }
 
-    /// The frame without its tag if that is stripped, and with its check sequence if that is not.
+    /// The frame without its tag if that is stripped, with its check sequence if that is not, and perhaps with its stamp.
     fn as_stored(&self, held: &Held) -> Vec<u8> {
         let mut frame = held.frame.clone();
         if self.strips_tag(held) {
@@ -122,6 +123,9 @@ impl Device {
             self.file.has(&RDRXCTL, rdrxctl::CRCSTRIP) || self.file.has(&HLREG0, hlreg0::RXCRCSTRP);
         if !strips_check {
             frame.extend(crate::checksum::frame_check(&held.frame).to_le_bytes());
+        }
+        if let Stamp::Behind(bytes) = held.stamp {
+            frame.extend(bytes);
         }
         frame
     }

@@ -3,6 +3,7 @@
 use linecard_ixgbe_regs::registers::*;
 
 use crate::device::Device;
+use crate::family::Family;
 use crate::parse::{Network, Parsed, Transport};
 
 /// A hash with its type, as in the descriptor.
@@ -75,7 +76,7 @@ impl Device {
 
     /// The queue that the redirection table gives.
     pub(super) fn redirect(&self, hash: u32) -> u32 {
-        let most = if self.identity.is_x550() { 0x1FF } else { 0x7F };
+        let most = if self.family == Family::X550 { 0x1FF } else { 0x7F };
         let entry = hash & most;
         let word = match entry / 4 {
             at @ 0..32 => self.file.at(&RETA, at),

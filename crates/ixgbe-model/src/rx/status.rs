@@ -7,6 +7,7 @@ use super::Held;
 use crate::checksum::{crc32c, sum};
 use crate::device::Device;
 use crate::parse::{Network, Parsed, Transport};
+use crate::time::Stamp;
 
 /// The words of a packet's last descriptor, but for its length.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,10 @@ impl Status {
         if held.is_inexact {
             status.set(receive::PIF, 1);
         }
-        if held.is_stamped {
-            status.set(receive::TS, 1);
+        match held.stamp {
+            Stamp::None => {}
+            Stamp::Kept => status.set(receive::TS, 1),
+            Stamp::Behind(_) => status.set(receive::TSIP, 1),
         }
         status
     }

@@ -154,7 +154,7 @@ impl Device {
                 element.map_or(0, |offset| self.read_register(offset))
             }
             Effect::Mailbox => function.read_mailbox(),
-            Effect::Links => self.link.links(self.identity),
+            Effect::Links => self.link.links(self.family),
             Effect::Timer => timer,
             Effect::Causes => function.causes.take(),
             Effect::SetCauses => function.causes.causes(),

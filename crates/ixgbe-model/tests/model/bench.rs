@@ -58,7 +58,11 @@ impl Bench {
 
     /// Queue 0 of both kinds runs, and everything is accepted.
     pub(crate) fn started() -> Self {
-        let mut bench = Self::bare();
+        Self::bare().start()
+    }
+
+    pub(crate) fn start(self) -> Self {
+        let mut bench = self;
         bench.set(&FCTRL, fctrl::UPE.mask() | fctrl::MPE.mask() | fctrl::BAM.mask());
         bench.set(&RXCSUM, rxcsum::PCSD.mask());
         bench.start_rx(0);

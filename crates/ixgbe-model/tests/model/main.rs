@@ -6,5 +6,6 @@ mod control;
 mod functions;
 mod pace;
 mod receive;
+mod time;
 mod transmit;
 mod virtual_functions;

@@ -15,6 +15,7 @@ registers! {
         LSC 20,
         LINKSEC 21,
         MNG 22,
+        /// X550: time sync (TSICR).
         GPI_SDP0 24,
         GPI_SDP1 25,
         GPI_SDP2 26,
