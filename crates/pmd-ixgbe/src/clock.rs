@@ -1,10 +1,11 @@
 //! The card's clock, and time stamps of PTP frames (§7.9).
 //!
-//! The clock counts in fractions of a nanosecond, at each tick of the MAC's, whose length hangs on the
-//! link's speed. It wraps after more than two hours: time is added up here whenever somebody asks.
+//! The clock of an 82599 and of an X540 counts in fractions of a nanosecond, at each tick of the MAC's, whose length hangs
+//! on the link's speed. It wraps after more than two hours: time is added up here whenever somebody asks. That of an X550
+//! counts seconds and nanoseconds by an oscillator of its own, and does not wrap in a lifetime.
 
 use crate::hardware::Hardware;
-use crate::registers::Registers;
+use crate::ids::Family;
 use linecard_ixgbe_regs::Register;
 use linecard_ixgbe_regs::registers::*;
 use linecard_pmd_core::{Adjust, TimeSync};
@@ -17,8 +18,14 @@ pub(crate) const PTP_FILTER: u32 = 7;
 /// TSYNCRXCTL.TYPE: event messages of version 2, over Ethernet and UDP.
 const EVENTS: u32 = 5;
 
+/// The port of UDP that events go to (IEEE 1588-2008, Annex D).
+const EVENT_PORT: u32 = 319;
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
 /// By the link's speed in Mb/s: what is added each tick, and the bits below a nanosecond of it. Ticks
-/// are of 6.4 ns at 10 Gb/s, and longer as the link is slower.
+/// are of 6.4 ns at 10 Gb/s, and longer as the link is slower. An X540 has room for seven bits more, with
+/// which it would wrap every minute; so it has as many as an 82599.
 const TICKS: &[(u32, u32, u32)] =
     &[(10_000, 13_421_773, 21), (1_000, 64 << 17, 17), (100, 640 << 14, 14)];
 
@@ -63,21 +70,34 @@ impl Clock {
         registers.write(&TSYNCRXCTL, if on { word } else { 0 });
         registers.write(&TSYNCTXCTL, if on { tsynctxctl::EN.mask() } else { 0 });
         if on {
+            registers.write(&RXMTRL, rxmtrl::UDPT.put(0, EVENT_PORT));
+            // That has an X550's go, too.
             registers.write(&TSAUXC, 0);
-            self.set_ticks(registers, speed.unwrap_or(self.speed));
+            self.set_ticks(hardware, speed.unwrap_or(self.speed));
             // What was stamped before is nobody's.
             let _ = (registers.read(&RXSTMPH), registers.read(&TXSTMPH));
         }
     }
 
     /// Counts from now on, at a link's speed.
-    fn set_ticks(&mut self, registers: &Registers, speed: u32) {
+    fn set_ticks(&mut self, hardware: &Hardware, speed: u32) {
         let (speed, increment, shift) =
             TICKS.iter().copied().find(|(of, ..)| *of == speed).unwrap_or(TICKS[0]);
         let now = Instant::now();
         self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds(now - self.then));
-        (self.then, self.speed, self.shift) = (now, speed, shift);
-        registers.write(&TIMINCA, timinca::INCREMENT.put(timinca::PERIOD.put(0, 1), increment));
+        (self.then, self.speed) = (now, speed);
+        let (word, shift) = match hardware.family {
+            Family::I82599 => (timinca::INCREMENT.put(timinca::PERIOD.put(0, 1), increment), shift),
+            Family::X540 => (timinca::WIDE_INCREMENT.put(0, increment), shift),
+            // Nothing beside what its oscillator gives.
+            Family::X550 => (0, 0),
+        };
+        self.shift = shift;
+        let registers = &hardware.registers;
+        registers.write(&TIMINCA, word);
+        if hardware.family == Family::X550 {
+            registers.write(&SYSTIMR, 0);
+        }
         registers.write(&SYSTIML, 0);
         registers.write(&SYSTIMH, 0);
         self.counter = 0;
@@ -85,21 +105,22 @@ impl Clock {
 
     /// The link has a speed: ticks are of another length then.
     pub(crate) fn follow(&mut self, hardware: &Hardware, speed: Option<u32>) {
-        if self.sync == TimeSync::On && speed.is_some_and(|speed| speed != self.speed) {
-            self.set_ticks(&hardware.registers, speed.unwrap_or(self.speed));
+        let follows = self.sync == TimeSync::On && hardware.family != Family::X550;
+        if follows && speed.is_some_and(|speed| speed != self.speed) {
+            self.set_ticks(hardware, speed.unwrap_or(self.speed));
         }
     }
 
     /// The time now.
     pub(crate) fn now(&mut self, hardware: &Hardware) -> Duration {
-        let counter = system_time(&hardware.registers);
+        let counter = system_time(hardware);
         self.then = Instant::now();
-        self.count(counter);
+        self.advance(counter);
         Duration::from_nanos(self.nanoseconds)
     }
 
     /// Goes on to where the counter is, by whole nanoseconds: what is less is for the next time.
-    fn count(&mut self, counter: u64) {
+    fn advance(&mut self, counter: u64) {
         let passed = counter.wrapping_sub(self.counter) >> self.shift;
         self.nanoseconds = self.nanoseconds.saturating_add(passed);
         self.counter = self.counter.wrapping_add(passed << self.shift);
@@ -130,8 +151,8 @@ impl Clock {
             Stamp::Received => (registers.field(&TSYNCRXCTL, tsyncrxctl::RXTT), &RXSTMPL, &RXSTMPH),
             Stamp::Sent => (registers.field(&TSYNCTXCTL, tsynctxctl::TXTT), &TXSTMPL, &TXSTMPH),
         };
-        let words = || u64::from(registers.read(low)) | u64::from(registers.read(high)) << 32;
-        (control == 1).then(|| Duration::from_nanos(self.at(words())))
+        let halves = || (registers.read(low), registers.read(high));
+        (control == 1).then(|| Duration::from_nanos(self.at(count(hardware.family, halves()))))
     }
 }
 
@@ -147,10 +168,21 @@ pub(crate) enum Stamp {
     Sent,
 }
 
-/// Both halves of the counter, of one moment: reading the low one holds the high one (§8.2.3.26.12).
-fn system_time(registers: &Registers) -> u64 {
+/// Both halves of the counter, of one moment: reading the low one holds the high one (§8.2.3.26.12), and reading what an
+/// X550 has below a nanosecond holds both.
+fn system_time(hardware: &Hardware) -> u64 {
+    let registers = &hardware.registers;
+    if hardware.family == Family::X550 {
+        let _ = registers.read(&SYSTIMR);
+    }
     let low = registers.read(&SYSTIML);
-    u64::from(registers.read(&SYSTIMH)) << 32 | u64::from(low)
+    count(hardware.family, (low, registers.read(&SYSTIMH)))
+}
+
+/// What the halves of a time say: an X550's are nanoseconds and seconds.
+fn count(family: Family, (low, high): (u32, u32)) -> u64 {
+    let (low, high) = (u64::from(low), u64::from(high));
+    if family == Family::X550 { high * NANOSECONDS + low } else { high << 32 | low }
 }
 
 #[cfg(test)]
@@ -182,7 +214,7 @@ mod tests {
     #[test]
     fn asking_often_loses_nothing() {
         let mut clock = Clock::new();
-        (1..=1000).for_each(|tick| clock.count(tick * 13_421_773));
+        (1..=1000).for_each(|tick| clock.advance(tick * 13_421_773));
         assert_eq!(clock.nanoseconds, 6_400);
     }
 }

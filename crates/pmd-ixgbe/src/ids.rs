@@ -58,6 +58,14 @@ const CARDS: &[(u16, Family, Media)] = &[
     (0x15AD, X550, Copper),      // X552 10GBASE-T
 ];
 
+/// X552, built into processors: an X550 but for its PHY, and for its clock, of which only fuses tell how fast it is.
+const X552: std::ops::RangeInclusive<u16> = 0x15AA..=0x15AD;
+
+/// Whether a card's clock can be used.
+pub(crate) fn has_clock(identity: Identity) -> bool {
+    !X552.contains(&identity.device)
+}
+
 /// Whether the driver knows a device, and as what.
 pub fn family(identity: Identity) -> Option<(Family, Media)> {
     let known = |card: &&(u16, Family, Media)| card.0 == identity.device;

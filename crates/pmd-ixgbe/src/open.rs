@@ -177,7 +177,7 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
     // §7.11: merged segments wait for a vector's moderation, and not for ever.
     let moderates = wakes && options.interval >= LEAST_INTERVAL;
     rx_offloads.set(RxOffloads::LRO, moderates);
-    tx_offloads.set(TxOffloads::TIMESTAMP, hardware.family == Family::I82599);
+    tx_offloads.set(TxOffloads::TIMESTAMP, ids::has_clock(hardware.function.device.identity()));
     Capabilities {
         rx_queues: 128,
         // §7.2.1.2.1: as many without traffic classes and pools.
@@ -202,16 +202,14 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
 const LEAST_INTERVAL: Duration = Duration::from_micros(2);
 
 fn controls(hardware: &Hardware) -> Controls {
-    let every = Controls::FLOW_CONTROL
+    let mut every = Controls::FLOW_CONTROL
         | Controls::TX_RATE
         | Controls::QUEUE_RESTART
         | Controls::EEPROM
         | Controls::REGISTERS
         | Controls::FIRMWARE
         | Controls::LED;
-    match (hardware.family, hardware.media) {
-        (Family::I82599, Media::Sfp) => every | Controls::MODULE | Controls::TIME_SYNC,
-        (Family::I82599, _) => every | Controls::TIME_SYNC,
-        _ => every,
-    }
+    every.set(Controls::MODULE, (hardware.family, hardware.media) == (Family::I82599, Media::Sfp));
+    every.set(Controls::TIME_SYNC, ids::has_clock(hardware.function.device.identity()));
+    every
 }

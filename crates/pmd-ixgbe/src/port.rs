@@ -32,6 +32,9 @@ pub(crate) const LARGEST: usize = 15_872;
 /// SRRCTL counts a buffer's room in KiB, up to 16.
 pub(crate) const KIB: usize = 1024;
 
+/// Of an X552.
+const NO_CLOCK: &str = "keep time by a clock whose speed only fuses tell";
+
 /// A port on an 82599, X520, X540 or X550.
 #[derive(Debug)]
 pub struct IxgbePort {
@@ -298,8 +301,8 @@ impl Driver for IxgbePort {
     }
 
     fn set_time_sync(&mut self, sync: TimeSync) -> Result<(), Error> {
-        if self.hardware.family != Family::I82599 {
-            return Err(self.cannot("stamp frames on other cards than the 82599"));
+        if !ids::has_clock(self.hardware.function.device.identity()) {
+            return Err(self.cannot(NO_CLOCK));
         }
         self.clock.set(&self.hardware, sync, self.link.speed);
         Ok(())
@@ -389,15 +392,15 @@ impl IxgbePort {
 
     /// There is a clock as long as frames are stamped.
     fn check_clock(&self) -> Result<(), Error> {
-        match (self.hardware.family, self.clock.sync) {
-            (Family::I82599, TimeSync::On) if self.hardware.registers.is_silent() => {
+        match (ids::has_clock(self.hardware.function.device.identity()), self.clock.sync) {
+            (false, _) => Err(self.cannot(NO_CLOCK)),
+            (true, TimeSync::On) if self.hardware.registers.is_silent() => {
                 Err(Error::Gone { port: self.engine.info.name.clone() })
             }
-            (Family::I82599, TimeSync::On) => Ok(()),
-            (Family::I82599, TimeSync::Off) => {
+            (true, TimeSync::On) => Ok(()),
+            (true, TimeSync::Off) => {
                 Err(self.refused("no clock runs: set_time_sync(TimeSync::On) starts it".into()))
             }
-            _ => Err(self.cannot("tell the time on other cards than the 82599")),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::bed::Modelled;
 use crate::ends::*;
-use linecard_ixgbe_model::{Identity, MailboxFault};
+use linecard_ixgbe_model::{Carrier, Identity, MailboxFault};
 use linecard_mbuf::MbufPool;
 use linecard_net::rss::{RssKey, RssTypes, ToeplitzKey, rss_hash};
 use linecard_net::{FrameBuilder, parse};
@@ -70,9 +70,8 @@ fn what_only_an_sfp_card_has_is_refused() {
     let pool = pool();
     let [mut left, _right] = x540(&pool);
     let controls = left.port.info().capabilities.controls;
-    assert!(!controls.intersects(Controls::MODULE | Controls::TIME_SYNC));
+    assert!(!controls.intersects(Controls::MODULE) && controls.contains(Controls::TIME_SYNC));
     assert!(matches!(left.port.module(), Err(Error::Unsupported { .. })));
-    assert!(matches!(left.port.clock(), Err(Error::Unsupported { .. })));
     assert!(left.port.firmware().is_ok() && left.port.read_eeprom(0..64).is_ok());
 }
 
@@ -119,6 +118,22 @@ fn an_x550_shows_its_eeprom_through_its_firmware() {
     assert_eq!((all.len(), &all[0x20..0x26]), (8192, &mac[..]));
     assert!(left.port.firmware().expect("a track id").starts_with("0x8000"));
     left.card.assert_clean();
+}
+
+#[test]
+fn an_x550_has_speeds_between() {
+    let pool = pool();
+    let [mut left, _right] = cards(&pool, X550, |config| config);
+    let speeds = [
+        (Carrier::OneGigabit, 1_000),
+        (Carrier::TwoAndAHalfGigabit, 2_500),
+        (Carrier::FiveGigabit, 5_000),
+        (Carrier::TenGigabit, 10_000),
+    ];
+    for (carrier, speed) in speeds {
+        left.card.model().set_carrier(carrier);
+        assert_eq!(left.port.link().expect("a link").speed, Some(speed));
+    }
 }
 
 fn opened(change: impl FnOnce(&Modelled)) -> Result<IxgbePort, Error> {

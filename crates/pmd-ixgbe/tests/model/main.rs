@@ -13,6 +13,7 @@ mod merge;
 mod mixed;
 mod other_process;
 mod paths;
+mod ptp;
 mod rules;
 mod setup;
 mod virtual_functions;

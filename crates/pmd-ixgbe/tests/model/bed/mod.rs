@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Bytes of BAR 0.
 const WINDOW: usize = 0x80000;
 
-type Frames = Arc<Mutex<VecDeque<Vec<u8>>>>;
+/// With when their first bits come.
+type Frames = Arc<Mutex<VecDeque<(Vec<u8>, u64)>>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -29,7 +30,11 @@ struct Out(Frames, Arc<Mutex<model::Light>>);
 
 impl model::Wire for Out {
     fn transmit(&mut self, frame: &[u8]) {
-        lock(&self.0).push_back(frame.to_vec());
+        self.transmit_at(frame, 0);
+    }
+
+    fn transmit_at(&mut self, frame: &[u8], time: u64) {
+        lock(&self.0).push_back((frame.to_vec(), time + model::wire::CABLE_DELAY));
     }
 
     fn light(&mut self, light: model::Light) {
@@ -74,11 +79,10 @@ impl Card {
             lock(&other.model).set_light(light);
         }
         loop {
-            let Some(frame) = lock(&self.sent).pop_front() else { return };
-            match &*lock(&self.to) {
-                Some(other) => lock(&other.model).receive(&frame),
-                None => lock(&self.model).receive(&frame),
-            }
+            let Some((frame, time)) = lock(&self.sent).pop_front() else { return };
+            let to = lock(&self.to);
+            let model = to.as_ref().map_or(&self.model, |other| &other.model);
+            lock(model).receive_at(&frame, time);
         }
     }
 
@@ -106,6 +110,7 @@ impl Registers for Card {
 
     fn write(&self, offset: usize, width: Width, value: u64) {
         let bytes = width.bytes() as u8;
+        self.tick();
         lock(&self.model).write(model::Bar::Registers, offset as u64, value, bytes);
         self.carry();
     }
