@@ -202,7 +202,8 @@ fn clocks_and_stamps_are_good_enough_for_ptp4l() {
     if !needs(&[Need::Guest]) {
         return;
     }
-    ptp::one_clock_follows_the_other(stage());
+    let Stage { near, far } = stage();
+    ptp::one_clock_follows_the_other(far, near);
 }
 
 #[test]
