@@ -48,6 +48,10 @@ struct Qemu {
     /// A socket that was inherited, the peer of QEMU's, and the slot: FD:SLOT. Once for each card
     #[arg(long = "card", required = true, value_parser = card)]
     cards: Vec<Card>,
+    /// A virtual function of a card, numbered from 0, with a socket and a slot of its own: CARD:FD:SLOT.
+    /// Once for each function, in their order
+    #[arg(long = "vf", value_parser = function)]
+    functions: Vec<Function>,
     /// QEMU's -qtest socket
     #[arg(long)]
     qtest: PathBuf,
@@ -99,6 +103,14 @@ struct Card {
     slot: u8,
 }
 
+/// A virtual function.
+#[derive(Clone, Copy, Debug)]
+struct Function {
+    /// Which of the cards it belongs to.
+    card: usize,
+    place: Card,
+}
+
 fn device_id(text: &str) -> Result<u16, String> {
     u16::from_str_radix(text, 16).map_err(|error| error.to_string())
 }
@@ -108,6 +120,12 @@ fn card(text: &str) -> Result<Card, String> {
     let socket = parts.0.parse().map_err(|_| "the file descriptor is not a number")?;
     let slot = parts.1.parse().map_err(|_| "the slot is not a number")?;
     Ok(Card { socket, slot })
+}
+
+fn function(text: &str) -> Result<Function, String> {
+    let parts = text.split_once(':').ok_or("it is CARD:FD:SLOT, as in 0:4:6")?;
+    let number = parts.0.parse().map_err(|_| "the card is not a number")?;
+    Ok(Function { card: number, place: card(parts.1)? })
 }
 
 fn main() -> Result<()> {
@@ -152,13 +170,21 @@ fn serve_guest(arguments: &Qemu) -> Result<()> {
         each if each.len() == arguments.cards.len() => each.to_vec(),
         each => bail!("{} device ids, and {} cards", each.len(), arguments.cards.len()),
     };
+    if let Some(stray) = arguments.functions.iter().find(|of| of.card >= arguments.cards.len()) {
+        bail!("there is no card {} for a virtual function: they are numbered from 0", stray.card);
+    }
     let test_socket = TestSocket::new(&arguments.qtest);
     let pairs = arguments.cards.iter().zip(plugs).enumerate();
     let threads: Result<Vec<_>> = pairs
         .map(|(index, (card, plug))| {
             let seat = seat(arguments, test_socket.clone(), *card);
             let identity = identity(index, devices[index]);
-            start(&seat, identity, *card, plug, arguments)
+            let mut served = QemuCard::new(inherited(card.socket), &seat, identity, plug)?;
+            for function in arguments.functions.iter().filter(|of| of.card == index) {
+                let seat = Seat { slot: function.place.slot, ..seat.clone() };
+                served.attach(inherited(function.place.socket), &seat)?;
+            }
+            Ok(start(served, seat.slot, arguments))
         })
         .collect();
     for thread in threads? {
@@ -172,23 +198,19 @@ fn seat(arguments: &Qemu, test_socket: TestSocket, card: Card) -> Seat {
     Seat { test_socket, bus: arguments.bus, slot: card.slot, translation }
 }
 
-fn start(
-    seat: &Seat,
-    identity: Identity,
-    card: Card,
-    plug: Plug,
-    arguments: &Qemu,
-) -> Result<JoinHandle<Result<()>>> {
+fn inherited(socket: RawFd) -> UnixStream {
     // SAFETY: the number was given to us on the command line as a socket that was made for us; no
     // one else in this process has it.
-    let socket = unsafe { OwnedFd::from_raw_fd(card.socket) };
-    let mut card = QemuCard::new(UnixStream::from(socket), seat, identity, plug)?;
-    let (slot, on_fault) = (seat.slot, arguments.on_fault());
+    unsafe { OwnedFd::from_raw_fd(socket) }.into()
+}
+
+fn start(mut card: QemuCard, slot: u8, arguments: &Qemu) -> JoinHandle<Result<()>> {
+    let on_fault = arguments.on_fault();
     let mut watch = arguments.setup.map(|recording| (recording, Setup::default()));
     if watch.is_some() {
         card.device().record_writes();
     }
-    Ok(std::thread::spawn(move || {
+    std::thread::spawn(move || {
         while card.serve_once(PATIENCE).context("the link to QEMU is broken")? {
             let journal = card.device().take_journal();
             tell(slot, &journal);
@@ -204,7 +226,7 @@ fn start(
             }
         }
         Ok(())
-    }))
+    })
 }
 
 /// Ends the program if a card was not set up as was recorded: what differs, then all of it, to be put

@@ -12,6 +12,10 @@
 //! Interrupts go by the test socket, as the link has none under TCG. With `intel-iommu` the model
 //! walks the IOMMU's tables itself, at every access: a stale mapping is seen, a missing
 //! invalidation is not.
+//!
+//! A virtual function ([`QemuCard::attach`]) is another device of QEMU's, with a link, a place on the bus and
+//! interrupts of its own: the guest does not know whose it is, as a guest does to which a hypervisor has
+//! given it.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -19,6 +23,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use linecard_ixgbe_regs::{BAR0_BYTES, MSIX_BAR_BYTES, VF_BAR_BYTES};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::interrupt_thread::{Guest, ToGuest};
@@ -27,7 +32,9 @@ use super::qtest::Qtest;
 use super::system_memory::SystemMemory;
 use super::vtd::{Iommu, Requester, left_in_page};
 use crate::bus::{Direction, Dma, DmaFault, Host};
+use crate::config_space::ConfigSpace;
 use crate::device::{Bar, Device, Identity};
+use crate::virtualization::{Function, FunctionHost};
 use crate::wire::{Outlet, Plug};
 
 /// Frames that are taken from the wire before the guest is listened to again.
@@ -153,12 +160,45 @@ impl Dma for GuestDma {
     }
 }
 
+/// A link to QEMU, with the memory that it tells of.
+#[derive(Debug)]
+struct Line {
+    link: Link,
+    memory: Arc<RwLock<SystemMemory>>,
+}
+
+impl Line {
+    fn new(socket: UnixStream) -> Self {
+        Self { link: Link::new(socket), memory: Arc::default() }
+    }
+
+    /// The guest, as a device at this place reaches it.
+    fn outside(&self, seat: &Seat) -> io::Result<(GuestDma, ToGuest)> {
+        let qtest = seat.test_socket.inner.clone();
+        let guest = Guest {
+            qtest: qtest.clone(),
+            memory: self.memory.clone(),
+            gsi: seat.gsi(),
+            has_iommu: seat.translation == Translation::Vtd,
+        };
+        let (interrupts, _ends_with_its_sender) = ToGuest::start(guest)?;
+        let dma = GuestDma {
+            memory: self.memory.clone(),
+            qtest,
+            requester: Requester { bus: seat.bus, slot: seat.slot },
+            translation: seat.translation,
+            iommu: None,
+        };
+        Ok((dma, interrupts))
+    }
+}
+
 /// A card in a guest.
 #[derive(Debug)]
 pub struct QemuCard {
-    link: Link,
+    /// The card's own, and those of its virtual functions.
+    lines: Vec<Line>,
     device: Device,
-    memory: Arc<RwLock<SystemMemory>>,
     outlet: OutletBox,
 }
 
@@ -182,29 +222,31 @@ impl QemuCard {
         identity: Identity,
         plug: Plug,
     ) -> io::Result<Self> {
-        let memory = Arc::new(RwLock::new(SystemMemory::default()));
-        let qtest = seat.test_socket.inner.clone();
-        let guest = Guest {
-            qtest: qtest.clone(),
-            memory: memory.clone(),
-            gsi: seat.gsi(),
-            has_iommu: seat.translation == Translation::Vtd,
-        };
-        let (interrupts, _ends_with_its_sender) = ToGuest::start(guest)?;
-        let dma = GuestDma {
-            memory: memory.clone(),
-            qtest,
-            requester: Requester { bus: seat.bus, slot: seat.slot },
-            translation: seat.translation,
-            iommu: None,
-        };
+        let line = Line::new(socket);
+        let (dma, interrupts) = line.outside(seat)?;
         let host = Host { dma: Box::new(dma), interrupts: Box::new(interrupts), wire: plug.wire };
         Ok(Self {
-            link: Link::new(socket),
+            lines: vec![line],
             device: Device::new(identity, host),
-            memory,
             outlet: OutletBox(plug.outlet),
         })
+    }
+
+    /// Adds a virtual function, at the other end of a socket of its own.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started.
+    ///
+    /// # Panics
+    ///
+    /// As [`Device::attach`] does.
+    pub fn attach(&mut self, socket: UnixStream, seat: &Seat) -> io::Result<u32> {
+        let line = Line::new(socket);
+        let (dma, interrupts) = line.outside(seat)?;
+        let host = FunctionHost { dma: Box::new(dma), interrupts: Box::new(interrupts) };
+        self.lines.push(line);
+        Ok(self.device.attach(host))
     }
 
     /// The device, to ask it for faults, or what happened to it.
@@ -228,11 +270,11 @@ impl QemuCard {
     ///
     /// As for [`serve`](Self::serve).
     pub fn serve_once(&mut self, limit: Duration) -> io::Result<bool> {
-        let (request, frames) = self.wait(limit)?;
+        let Ready { lines, frames } = self.wait(limit)?;
         self.device.tick(super::now());
-        if request {
-            match self.link.next()? {
-                Some(request) => self.handle(request)?,
+        for line in lines {
+            match self.lines[line].link.next()? {
+                Some(request) => self.handle(line, request)?,
                 None => return Ok(false),
             }
         }
@@ -242,9 +284,10 @@ impl QemuCard {
         Ok(true)
     }
 
-    /// Whether there is a request, and whether there are frames.
-    fn wait(&self, limit: Duration) -> io::Result<(bool, bool)> {
-        let mut fds = vec![PollFd::new(self.link.socket(), PollFlags::IN)];
+    fn wait(&self, limit: Duration) -> io::Result<Ready> {
+        let links = self.lines.iter();
+        let mut fds: Vec<_> =
+            links.map(|line| PollFd::new(line.link.socket(), PollFlags::IN)).collect();
         if self.device.held_frames() < HELD_FRAMES
             && let Some(fd) = self.outlet.0.readable()
         {
@@ -253,11 +296,12 @@ impl QemuCard {
         let limit = self.until_deadline().map_or(limit, |until| until.min(limit));
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&limit)) {
-            Err(rustix::io::Errno::INTR) => return Ok((false, false)),
+            Err(rustix::io::Errno::INTR) => return Ok(Ready::default()),
             outcome => outcome?,
         };
         let ready = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
-        Ok((ready(0), ready(1)))
+        let count = self.lines.len();
+        Ok(Ready { lines: (0..count).filter(|&line| ready(line)).collect(), frames: ready(count) })
     }
 
     fn until_deadline(&self) -> Option<Duration> {
@@ -276,48 +320,109 @@ impl QemuCard {
         Ok(())
     }
 
-    fn handle(&mut self, request: Request) -> io::Result<()> {
-        let answer = match request {
-            Request::SystemMemory(told) => {
-                let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
-                return memory.replace(told);
+    fn handle(&mut self, line: usize, request: Request) -> io::Result<()> {
+        let is_write = matches!(request, Request::BarWrite { .. });
+        let answer = match (request, line.checked_sub(1)) {
+            (Request::SystemMemory(told), _) => {
+                let memory = &self.lines[line].memory;
+                return memory.write().unwrap_or_else(PoisonError::into_inner).replace(told);
             }
-            Request::PinEvents => return Ok(()),
-            Request::ConfigRead { offset, size } => self.device.read_config(offset, size).into(),
-            Request::ConfigWrite { offset, value, size } => {
-                self.device.write_config(offset, value, size);
-                0
-            }
-            Request::BarRead { address, size } => self
-                .window(address)
-                .map_or(u64::MAX, |(bar, offset)| self.device.read(bar, offset, size)),
-            Request::BarWrite { address, value, size } => {
-                if let Some((bar, offset)) = self.window(address) {
-                    self.device.write(bar, offset, value, size);
-                }
-                if self.outlet.0.is_prompt() {
-                    self.take_frames()?;
-                }
-                0
-            }
-            Request::Reset => {
-                self.device.reset_function();
-                0
+            (Request::PinEvents, _) => return Ok(()),
+            (request, None) => serve(&mut self.device, &request),
+            (request, Some(function)) => {
+                serve(&mut self.device.function(function as u32), &request)
             }
         };
-        self.link.answer(answer)
+        if is_write && self.outlet.0.is_prompt() {
+            self.take_frames()?;
+        }
+        self.lines[line].link.answer(answer)
     }
+}
 
-    /// The window that an absolute address is in.
-    fn window(&self, address: u64) -> Option<(Bar, u64)> {
-        let windows = [
-            (0, Bar::Registers, u64::from(linecard_ixgbe_regs::BAR0_BYTES)),
-            (2, Bar::Io, 32),
-            (4, Bar::Msix, u64::from(linecard_ixgbe_regs::MSIX_BAR_BYTES)),
-        ];
-        windows.iter().find_map(|&(number, bar, len)| {
-            let offset = address.checked_sub(self.device.config().bar(number))?;
-            (offset < len).then_some((bar, offset))
-        })
+/// What there is to do.
+#[derive(Debug, Default)]
+struct Ready {
+    /// Lines with a request.
+    lines: Vec<usize>,
+    frames: bool,
+}
+
+/// What QEMU can ask a card for, and a virtual function of it.
+trait Endpoint {
+    /// Numbers of BARs, the windows, and their bytes.
+    fn windows() -> &'static [(u8, Bar, u32)];
+    fn read(&mut self, bar: Bar, offset: u64, size: u8) -> u64;
+    fn write(&mut self, bar: Bar, offset: u64, value: u64, size: u8);
+    fn read_config(&mut self, offset: u8, size: u8) -> u32;
+    fn write_config(&mut self, offset: u8, value: u32, size: u8);
+    fn reset_function(&mut self);
+    fn config(&self) -> &ConfigSpace;
+}
+
+macro_rules! endpoint {
+    ($endpoint:ty, $windows:expr) => {
+        impl Endpoint for $endpoint {
+            fn windows() -> &'static [(u8, Bar, u32)] {
+                const { &$windows }
+            }
+            fn read(&mut self, bar: Bar, offset: u64, size: u8) -> u64 {
+                self.read(bar, offset, size)
+            }
+            fn write(&mut self, bar: Bar, offset: u64, value: u64, size: u8) {
+                self.write(bar, offset, value, size);
+            }
+            fn read_config(&mut self, offset: u8, size: u8) -> u32 {
+                self.read_config(offset, size)
+            }
+            fn write_config(&mut self, offset: u8, value: u32, size: u8) {
+                self.write_config(offset, value, size);
+            }
+            fn reset_function(&mut self) {
+                self.reset_function();
+            }
+            fn config(&self) -> &ConfigSpace {
+                self.config()
+            }
+        }
+    };
+}
+
+endpoint!(
+    Device,
+    [(0, Bar::Registers, BAR0_BYTES), (2, Bar::Io, 32), (4, Bar::Msix, MSIX_BAR_BYTES)]
+);
+endpoint!(Function<'_>, [(0, Bar::Registers, VF_BAR_BYTES), (3, Bar::Msix, VF_BAR_BYTES)]);
+
+/// Does what is asked for, and gives the answer.
+fn serve<E: Endpoint>(endpoint: &mut E, request: &Request) -> u64 {
+    match *request {
+        Request::ConfigRead { offset, size } => endpoint.read_config(offset, size).into(),
+        Request::ConfigWrite { offset, value, size } => {
+            endpoint.write_config(offset, value, size);
+            0
+        }
+        Request::BarRead { address, size } => window(endpoint, address)
+            .map_or(u64::MAX, |(bar, offset)| endpoint.read(bar, offset, size)),
+        Request::BarWrite { address, value, size } => {
+            if let Some((bar, offset)) = window(endpoint, address) {
+                endpoint.write(bar, offset, value, size);
+            }
+            0
+        }
+        Request::Reset => {
+            endpoint.reset_function();
+            0
+        }
+        // Not the device's.
+        Request::SystemMemory(_) | Request::PinEvents => 0,
     }
+}
+
+/// The window that an absolute address is in.
+fn window<E: Endpoint>(endpoint: &E, address: u64) -> Option<(Bar, u64)> {
+    E::windows().iter().find_map(|&(number, bar, len)| {
+        let offset = address.checked_sub(endpoint.config().bar(number))?;
+        (offset < u64::from(len)).then_some((bar, offset))
+    })
 }
