@@ -22,6 +22,11 @@ pub enum Breach {
     BadBufferSize,
     /// A frame was sent for which the transmit packet buffer has no room above its threshold.
     NoRoomAboveThreshold,
+    /// A transmit queue was to send that there is not in the mode of MTQC.
+    NoSuchQueue,
+    /// A traffic class was to send without a packet buffer of its own within the memory that there is, or
+    /// without credits for its frame.
+    ClassWithoutMeans,
 }
 
 /// What a register was written with, in order.

@@ -46,8 +46,9 @@
 //!
 //! # What it does not have
 //!
-//! DCB, the SR-IOV capability, mirrors of pools, RSS keys for each pool (X550), IPsec, MACsec, FCoE, wake on LAN, of the
-//! firmware's mailbox all but the EEPROM, timing of the bus, DCA (ignored).
+//! Arbitration between traffic classes, the SR-IOV capability, mirrors of pools, RSS keys for each pool
+//! (X550), IPsec, MACsec, FCoE, wake on LAN, of the firmware's mailbox all but the EEPROM, timing of the
+//! bus, DCA (ignored).
 
 mod access;
 mod bus;

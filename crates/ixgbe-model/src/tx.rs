@@ -1,5 +1,6 @@
 //! Transmit: rings, contexts, and the way of a packet to the wire (§7.2).
 
+mod classes;
 mod offload;
 mod pace;
 mod segment;
@@ -135,6 +136,9 @@ impl Device {
         let base =
             u64::from(self.file.at(&TDBAL, queue)) | u64::from(self.file.at(&TDBAH, queue)) << 32;
         let mut reports = false;
+        if head != tail && !self.class_may_send(queue) {
+            return;
+        }
         while head != tail && self.may_send(queue) {
             let address = base + u64::from(head) * descriptor::BYTES as u64;
             let Some(words) = self.read_descriptor(queue, address) else { break };
@@ -241,22 +245,13 @@ impl Device {
         if self.file.has(&HLREG0, hlreg0::TXPADEN) && frame.len() < 60 {
             frame.resize(60, 0);
         }
-        self.check_room(frame.len() as u32);
+        self.check_room(queue, frame.len() as u32);
         self.count_sent(queue, &frame);
         self.pace(queue, frame.len() as u32);
         if self.file.has(&HLREG0, hlreg0::LPBK) {
             self.accept(&frame, self.now);
         } else if self.switch(queue, &frame) == Way::Out && self.link.is_up() {
             self.host.wire.transmit_at(&frame, self.now);
-        }
-    }
-
-    /// The packet buffer fetches up to its threshold, and one frame more (§8.2.3.9.16).
-    fn check_room(&mut self, len: u32) {
-        let [size, threshold] = [&TXPBSIZE, &TXPBTHRESH].map(|register| self.file.get(register));
-        let room = txpbsize::SIZE.of(size).saturating_sub(txpbthresh::THRESH.of(threshold));
-        if len > room << 10 {
-            self.journal.breach(Breach::NoRoomAboveThreshold);
         }
     }
 

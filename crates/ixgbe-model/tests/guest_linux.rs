@@ -1,7 +1,7 @@
 //! Linux's own `ixgbe` is the judge: two modelled cards on one cable, each in a namespace.
 //!
 //! guest: iommu=none, nodes=1, cpus=2, memory=768, hugepages=0, limit=300
-//! guest: modules=ixgbe+8021q, programs=ethtool+ip+ping+iperf3+ptp4l
+//! guest: modules=ixgbe+8021q+sch_mqprio, programs=ethtool+ip+ping+iperf3+tc+ptp4l
 //! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:one},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:two},addr=6
@@ -204,6 +204,36 @@ fn clocks_and_stamps_are_good_enough_for_ptp4l() {
     }
     let Stage { near, far } = stage();
     ptp::one_clock_follows_the_other(far, near);
+}
+
+/// Of four traffic classes: their first transmit queues are 0, 64, 96 and 112.
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn packets_of_all_traffic_classes_are_sent() {
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    let Stage { near, far } = stage();
+    let queueing = |verb: &str, words: &str| {
+        let words = format!("qdisc {verb} dev {} root {words}", near.name);
+        near.netns.program("tc").words(&words).run().unwrap();
+        near.wait_for_link();
+        far.wait_for_link();
+    };
+    // What the kernel makes of a type of service is a priority: 0, 6, 2, 4.
+    queueing("add", "mqprio num_tc 4 map 0 0 2 0 3 0 1 0 0 0 0 0 0 0 0 0 hw 1");
+    let sent = |class: usize| {
+        let queues = 2 * class..2 * class + 2;
+        queues.map(|queue| near.statistic(&format!("tx_queue_{queue}_packets"))).sum::<u64>()
+    };
+    for (class, service) in [(0, 0x00), (1, 0x10), (2, 0x08), (3, 0x18)] {
+        let before = sent(class);
+        let words = format!("-n -q -i 0.1 -c 5 -Q {service} -s 1400 198.51.100.2");
+        let said = near.netns.program("ping").words(&words).run().unwrap().stdout;
+        assert!(said.contains(" 0% packet loss"), "{class}: {said}");
+        assert!(sent(class) - before >= 5, "{class}");
+    }
+    queueing("del", "");
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Device {
         Some(Hash { value: toeplitz(&self.rss_key(), &input), kind })
     }
 
-    /// Modes with RSS, in pools or without; DCB is none of the model's.
+    /// Modes with RSS, in pools or classes or without.
     fn rss_is_on(&self) -> bool {
         matches!(mrqc::MRQE.of(self.file.get(&MRQC)), 1 | 4 | 5 | 10 | 11)
     }

@@ -33,7 +33,10 @@ impl Device {
         let hash = self.rss(frame, parsed);
         let entry = hash.map_or(0, |hash| self.redirect(hash.value));
         let mut destination = Destination {
-            queue: pool.map_or(entry, |pool| self.queue_in_pool(pool, entry)),
+            queue: match pool {
+                Some(pool) => self.queue_in_pool(pool, entry),
+                None => self.first_of_class(parsed) + entry,
+            },
             hash: hash.unwrap_or_default(),
             ..Destination::default()
         };

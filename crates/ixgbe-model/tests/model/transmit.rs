@@ -121,6 +121,41 @@ fn a_threshold_without_room_for_a_frame_is_a_breach() {
 }
 
 #[test]
+fn a_queue_beyond_those_of_the_mode_and_a_class_without_means_send_nothing() {
+    let mut bench = Bench::started();
+    let ring = 0x5_0000;
+    bench.set_at(&TDBAL, 96, ring);
+    bench.set_at(&TDLEN, 96, 256);
+    bench.set_at(&TXDCTL, 96, txdctl::ENABLE.mask());
+    bench.memory.put(0x6_0000, &tcp(1, 2, &[5; 80]));
+    let word = transmit::DTYP.put(0, 3) | transmit::DEXT.mask() | transmit::EOP.mask();
+    bench.memory.put_word(ring.into(), 0x6_0000);
+    bench.memory.put_word(u64::from(ring) + 8, transmit::DTALEN.put(word, 134));
+    bench.set_at(&TDT, 96, 1);
+    assert!(bench.wire.is_empty(), "there are 64 without classes");
+    assert_eq!(bench.card.take_journal().breaches[&Breach::NoSuchQueue], 1);
+    bench.set(&MTQC, mtqc::NUM_TC_OR_Q.put(mtqc::RT_ENA.mask(), 2));
+    bench.set_at(&TDT, 96, 1);
+    // Its class is 2; after a reset each of eight buffers has all of the memory.
+    (0..8).for_each(|class| bench.set_at(&TXPBSIZE, class, 20 << 10));
+    bench.set_at(&TDT, 96, 1);
+    assert!(bench.wire.is_empty(), "it has no credits");
+    let breaches = bench.card.take_journal().breaches;
+    assert_eq!(breaches[&Breach::ClassWithoutMeans], 2, "{breaches:?}");
+    let credits = rttdt2c::MCL.put(rttdt2c::CRQ.put(0, 1), 2);
+    bench.set_at(&RTTDT2C, 2, credits);
+    bench.set_at(&RTTPT2C, 2, credits);
+    bench.set_at(&TDT, 96, 1);
+    assert!(bench.wire.take().is_some());
+    let breaches = bench.card.take_journal().breaches;
+    assert_eq!(
+        breaches[&Breach::ClassWithoutMeans],
+        1,
+        "134 bytes are three credits: {breaches:?}"
+    );
+}
+
+#[test]
 fn loopback_leads_back_to_receive() {
     let mut bench = Bench::started();
     let word = bench.get(&HLREG0);

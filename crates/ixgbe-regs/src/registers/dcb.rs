@@ -23,9 +23,27 @@ registers! {
     /// Credits of a queue or pool.
     RTTDT1C, rttdt1c = ReadWrite 0x04908 {}
     /// Credits of a traffic class, descriptor plane.
-    RTTDT2C, rttdt2c = ReadWrite 0x04910 + 4 * 8 {}
+    RTTDT2C, rttdt2c = ReadWrite 0x04910 + 4 * 8 {
+        /// What is added each time, in units of 64 bytes.
+        CRQ 8:0,
+        /// Group of classes that share.
+        BWG 11:9,
+        /// The most that is saved up.
+        MCL 23:12,
+        GSP 30,
+        LSP 31,
+    }
     /// Credits of a traffic class, packet plane, transmit.
-    RTTPT2C, rttpt2c = ReadWrite 0x0CD20 + 4 * 8 {}
+    RTTPT2C, rttpt2c = ReadWrite 0x0CD20 + 4 * 8 {
+        /// What is added each time, in units of 64 bytes.
+        CRQ 8:0,
+        /// Group of classes that share.
+        BWG 11:9,
+        /// The most that is saved up.
+        MCL 23:12,
+        GSP 30,
+        LSP 31,
+    }
     /// Transmit packet plane.
     RTTPCS, rttpcs = ReadWrite 0x0CD00 {
         TPPAC 5,
@@ -40,7 +58,16 @@ registers! {
         ARBDIS 6,
     }
     /// Credits of a traffic class, packet plane, receive.
-    RTRPT4C, rtrpt4c = ReadWrite 0x02140 + 4 * 8 {}
+    RTRPT4C, rtrpt4c = ReadWrite 0x02140 + 4 * 8 {
+        /// What is added each time, in units of 64 bytes.
+        CRQ 8:0,
+        /// Group of classes that share.
+        BWG 11:9,
+        /// The most that is saved up.
+        MCL 23:12,
+        GSP 30,
+        LSP 31,
+    }
     /// Priority to traffic class, receive.
     RTRUP2TC, rtrup2tc = ReadWrite 0x03020 {}
     /// Priority to traffic class, transmit.
