@@ -1,8 +1,8 @@
 //! Initialisation, section by section of the datasheet's §4.6.
 
+use crate::classes::Classes;
 use crate::engine::Coalesce;
 use crate::hardware::{Hardware, PATIENCE};
-use crate::port::LARGEST;
 use crate::registers::{Registers, Until};
 use crate::trouble::Trouble;
 use linecard_ixgbe_regs::QUEUES;
@@ -57,7 +57,12 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
     (
         "4.6.11",
         Departure::Unused,
-        "traffic classes: one packet buffer for all there is (512 KiB, 384 of an X540 or X550), and of 160 KiB for transmit",
+        "traffic classes, but for the transmit queues above 64: one packet buffer for all there is (512 KiB, 384 of an X540 or X550), and of 160 KiB for transmit",
+    ),
+    (
+        "4.6.11",
+        Departure::Unused,
+        "with classes, for the queues above 64: priorities, which are all of receive class 0, and their flow control",
     ),
     (
         "7.1.2.7",
@@ -67,24 +72,18 @@ pub const DEPARTURES: &[(&str, Departure, &str)] = &[
     ("7.1.2", Departure::Unused, "pools of virtual machines: everything is in pool 0"),
 ];
 
-/// KiB of the one transmit packet buffer (§4.6.11.3.4).
-const TX_BUFFER: u32 = 160;
-
-/// KiB up to which the transmit packet buffer is filled: a largest frame has room above (§4.6.11.3.4,
-/// §8.2.3.9.16).
-const TX_THRESHOLD: u32 = TX_BUFFER - (LARGEST as u32).div_ceil(1 << 10);
-
 /// Bytes of the receive packet buffer above FCRTH, which wants to be set whether pauses are sent or not
 /// (§4.6.3.2).
 const ABOVE_MARK: u32 = 0x6000;
 
 /// §4.6.3: after a reset, all but queues and link. `frame` is the largest frame in bytes, its check
 /// sequence included; `director` the KiB of the receive packet buffer that the flow director has.
-pub(crate) fn bring_up(hardware: &Hardware, frame: u32, director: u32) {
+pub(crate) fn bring_up(hardware: &Hardware, classes: Classes, frame: u32, director: u32) {
     let registers = &hardware.registers;
     tables(registers);
     receive(registers, frame, hardware.family.rx_buffer() - director);
-    transmit(registers);
+    classes.receive(registers);
+    transmit(registers, classes);
     // §4.6.3: a driver has the device.
     registers.set(&CTRL_EXT, ctrl_ext::DRV_LOAD);
 }
@@ -124,7 +123,6 @@ fn receive(registers: &Registers, frame: u32, buffer: u32) {
     // hash has the place of the fragment checksum.
     registers.write(&RXCSUM, rxcsum::PCSD.mask());
     registers.set(&CTRL_EXT, ctrl_ext::NS_DIS);
-    registers.write(&MRQC, 0);
     registers.write_at(&PSRTYPE, 0, 0);
 }
 
@@ -156,24 +154,15 @@ pub(crate) fn frames(registers: &Registers, frame: u32) {
 }
 
 /// §4.6.8: transmit, but for its queues.
-fn transmit(registers: &Registers) {
+fn transmit(registers: &Registers, classes: Classes) {
     registers.set(&HLREG0, hlreg0::TXCRCEN);
     registers.set(&HLREG0, hlreg0::TXPADEN);
-    // One class of traffic (§4.6.11.3.4): as many requests as the device can have.
-    registers.write(&DTXMXSZRQ, 0xFFF);
-    registers.set(&RTTDCS, rttdcs::ARBDIS);
-    registers.write(&MTQC, 0);
-    unlimited(registers);
-    registers.clear(&RTTDCS, rttdcs::ARBDIS);
-    registers.fill(&TXPBSIZE, 0);
-    registers.write_at(&TXPBSIZE, 0, txpbsize::SIZE.put(0, TX_BUFFER));
-    registers.fill(&TXPBTHRESH, 0);
-    registers.write_at(&TXPBTHRESH, 0, TX_THRESHOLD);
+    classes.transmit(registers);
     registers.set(&DMATXCTL, dmatxctl::TE);
 }
 
 /// §4.6.11.3.4: no queue has credits or a rate, whatever the memory behind RTTDQSEL held.
-fn unlimited(registers: &Registers) {
+pub(crate) fn unlimited(registers: &Registers) {
     for queue in 0..QUEUES {
         registers.write(&RTTDQSEL, rttdqsel::TXDQ_IDX.put(0, queue));
         registers.write(&RTTDT1C, 0);

@@ -47,9 +47,10 @@
 //! with every [`Departure`] from it, `eeprom`, `mailbox` to an X550's firmware, `link`, `function` what outlives queues, `engine` pools and queues, `queue` rings and how they stop, `rx` (by the loops of
 //! [`ReceivePath`]), `tx`, `fetch` thresholds,
 //! `rss`, `filters`, `flows` rules in filters and in the flow director, `interrupts`, `stats`, `inspect` a look
-//! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `clock` PTP, `open` taking a card over, and `port`, which puts them together. `vf` is a port on a
+//! inside (`i2c` the module), `pause` flow control, `rate` limits of queues, `classes` what more than 64 transmit queues need, `clock` PTP, `open` taking a card over, and `port`, which puts them together. `vf` is a port on a
 //! virtual function, by the same `engine`.
 
+mod classes;
 mod clock;
 mod eeprom;
 mod engine;

@@ -180,8 +180,8 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
     tx_offloads.set(TxOffloads::TIMESTAMP, ids::has_clock(hardware.function.device.identity()));
     Capabilities {
         rx_queues: 128,
-        // §7.2.1.2.1: as many without traffic classes and pools.
-        tx_queues: 64,
+        // §7.2.1.2.1: more than 64 with traffic classes, which come with them.
+        tx_queues: 128,
         rx_descriptors: descriptors,
         tx_descriptors: descriptors,
         mtu: 68..=LARGEST - OVERHEAD,

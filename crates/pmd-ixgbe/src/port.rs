@@ -1,5 +1,6 @@
 //! The port: a card's life from its opening to its end.
 
+use crate::classes::{Classes, WITHOUT};
 use crate::clock::{Clock, Stamp};
 use crate::engine::{Engine, frame};
 use crate::filters::Filters;
@@ -15,8 +16,9 @@ use linecard_net::MacAddr;
 use linecard_net::rule::Rule;
 use linecard_pmd_core::{
     Adjust, AllMulticast, Direction, Driver, Error, Event, FlowControl, FlowCount, FlowId, Led,
-    Link, LinkState, Module, PortConfig, PortInfo, Promiscuous, QueueStats, Queues, RegisterValue,
-    RssConfig, RxOffloads, RxQueue, TimeSync, TxQueue, TxRate, VlanFilter, VlanStrip,
+    Link, LinkState, Module, Pause, PortConfig, PortInfo, Promiscuous, QueueStats, Queues,
+    RegisterValue, RssConfig, RxOffloads, RxQueue, TimeSync, TxQueue, TxRate, VlanFilter,
+    VlanStrip,
 };
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -73,6 +75,7 @@ impl Driver for IxgbePort {
         self.engine.check(&config)?;
         self.check_rss(config.rss_asked())?;
         self.check_lro(&config)?;
+        self.check_pause(self.pause.pause, Classes::of(config.tx_queue_count()))?;
         let (rss, queues) = (config.rss_asked().cloned(), config.rx_queue_count());
         let filters = config.rx_offloads_asked().contains(RxOffloads::VLAN_FILTER);
         let marks = config.rx_offloads_asked().contains(RxOffloads::MARK);
@@ -267,6 +270,7 @@ impl Driver for IxgbePort {
     }
 
     fn set_flow_control(&mut self, control: &FlowControl) -> Result<(), Error> {
+        self.check_pause(control.pause, self.classes())?;
         let marks = pause::marks(
             &self.engine.info.name,
             control,
@@ -404,6 +408,16 @@ impl IxgbePort {
         }
     }
 
+    /// Pauses of the whole link are for cards without traffic classes (§3.7.7.3, §8.2.3.3.7).
+    fn check_pause(&self, pause: Pause, classes: Classes) -> Result<(), Error> {
+        if classes == Classes::None || !(pause.is_heeded() || pause.is_sent()) {
+            return Ok(());
+        }
+        let can = format!("ask for {WITHOUT} transmit queues at most, or for no flow control");
+        let what = format!("flow control and more queues, which are of traffic classes: {can}");
+        Err(Error::Refused { port: self.engine.info.name.clone(), what })
+    }
+
     /// Bytes of the receive packet buffer.
     pub(crate) fn buffer(&self) -> u32 {
         (self.hardware.family.rx_buffer() - self.flows.director.buffer()) << 10
@@ -425,7 +439,8 @@ impl IxgbePort {
     pub(crate) fn apply_rss(&self) {
         let queues = self.engine.config.as_ref().map_or(0, PortConfig::rx_queue_count);
         if let Some(rss) = &self.rss {
-            rss::apply(&self.hardware.registers, rss, self.hardware.family.table(), queues);
+            let table = self.hardware.family.table();
+            rss::apply(&self.hardware.registers, rss, table, queues, self.classes());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Spreading packets over queues (§7.1.2.8).
 
+use crate::classes::Classes;
 use crate::registers::Registers;
 use linecard_ixgbe_regs::Field;
 use linecard_ixgbe_regs::registers::*;
@@ -11,9 +12,6 @@ pub(crate) const MOST_QUEUES: usize = 16;
 
 /// Registers of the table that every card has; an X550 has the rest elsewhere.
 const FIRST: u32 = RETA.count();
-
-/// MRQC.MRQE: RSS alone.
-const RSS_ONLY: u32 = 1;
 
 const TYPES: &[(RssTypes, Field)] = &[
     (RssTypes::IPV4, mrqc::IPV4),
@@ -30,7 +28,13 @@ pub(crate) fn capabilities(table: usize) -> RssCapabilities {
 }
 
 /// What the device is told; the checks were pmd-core's.
-pub(crate) fn apply(registers: &Registers, rss: &RssConfig, table: usize, queues: usize) {
+pub(crate) fn apply(
+    registers: &Registers,
+    rss: &RssConfig,
+    table: usize,
+    queues: usize,
+    classes: Classes,
+) {
     let own = RssKey::MICROSOFT;
     let key = rss.key.as_deref().unwrap_or(own.as_bytes());
     for (index, word) in (0..).zip(key.chunks_exact(4)) {
@@ -46,6 +50,7 @@ pub(crate) fn apply(registers: &Registers, rss: &RssConfig, table: usize, queues
         }
     }
     let hashed = TYPES.iter().filter(|(one, _)| rss.types.contains(*one));
-    let word = hashed.fold(mrqc::MRQE.put(0, RSS_ONLY), |word, (_, field)| field.put(word, 1));
+    let word = hashed
+        .fold(mrqc::MRQE.put(0, classes.receive_mode(true)), |word, (_, field)| field.put(word, 1));
     registers.write(&MRQC, word);
 }

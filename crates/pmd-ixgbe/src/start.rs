@@ -1,5 +1,6 @@
 //! Starting and stopping a port.
 
+use crate::classes::Classes;
 use crate::engine::{Coalesce, Full, Way, frame};
 use crate::interrupts::{self, Interrupts};
 use crate::port::IxgbePort;
@@ -13,7 +14,8 @@ impl IxgbePort {
         let hardware = Arc::clone(&self.hardware);
         hardware.reset()?;
         hardware.function.device.config().enable_bus_master()?;
-        init::bring_up(&hardware, frame(self.engine.mtu()) as u32, self.flows.director.buffer());
+        let (frame, director) = (frame(self.engine.mtu()) as u32, self.flows.director.buffer());
+        init::bring_up(&hardware, self.classes(), frame, director);
         init::coalesce(&hardware.registers, self.coalesce());
         init::outer_tag(&hardware.registers, self.outer_tag);
         stats::map_queues(&hardware.registers);
@@ -38,6 +40,11 @@ impl IxgbePort {
     /// How receive queues are set up.
     pub(crate) fn way(&self) -> Way {
         Way { full: self.full(), coalesce: self.coalesce(), marks: self.flows.marks() }
+    }
+
+    /// Whether there are traffic classes, for the queues that there are with them alone.
+    pub(crate) fn classes(&self) -> Classes {
+        Classes::of(self.engine.config.as_ref().map_or(0, PortConfig::tx_queue_count))
     }
 
     /// Whether TCP segments are merged.

@@ -378,7 +378,7 @@ fn more_addresses_than_there_are_places_are_found_by_their_hash() {
 fn all_queues_that_the_card_has_without_pools_are_used() {
     let pool = MbufPool::builder("packets").size(16_383).build().expect("a pool");
     let [mut left, mut right] = ends(&pool, |config| {
-        config.rx_queues(128).tx_queues(64).rx_descriptors(64).tx_descriptors(64)
+        config.rx_queues(128).tx_queues(128).rx_descriptors(64).tx_descriptors(64)
     });
     let rule = |queue: u16| {
         let ports = PortsItem { dport: Match::Exact(1000 + queue), ..Default::default() };
@@ -391,14 +391,54 @@ fn all_queues_that_the_card_has_without_pools_are_used() {
         let frame = FrameBuilder::new(ALL, HERE).ipv4(FROM, TO).udp(7, 1000 + queue).to_vec();
         let mut burst = Burst::new();
         burst.push(packet(&pool, &frame.expect("a frame"))).expect("room");
-        assert_eq!(left.queues.tx[usize::from(queue % 64)].send(&mut burst), 1);
+        assert_eq!(left.queues.tx[usize::from(queue)].send(&mut burst), 1);
         assert_eq!(right.receive_on(usize::from(queue)).len(), 1, "queue {queue}");
     }
     [&left, &right].iter().for_each(|end| end.card.assert_clean());
     let port = IxgbePort::open(Box::new(Modelled::looped()), IxgbeOptions::new()).expect("one");
     let refused =
-        linecard_pmd_core::Port::open(port).configure(PortConfig::new(&pool).tx_queues(65));
-    assert!(refused.expect_err("without pools").to_string().contains("64"));
+        linecard_pmd_core::Port::open(port).configure(PortConfig::new(&pool).tx_queues(129));
+    assert!(refused.expect_err("there are no more").to_string().contains("128"));
+}
+
+#[test]
+fn every_transmit_queue_sends_frames_of_all_lengths_with_classes_and_without() {
+    let pool = MbufPool::builder("packets").size(8191).build().expect("a pool");
+    let rss = || RssConfig { table: vec![3, 1], ..RssConfig::over(RssTypes::IPV4_UDP) };
+    let mut seen = Vec::new();
+    for queues in [64, 65, 128] {
+        let [mut left, mut right] = ends(&pool, |config| {
+            let config = config.rx_queues(4).tx_queues(queues).rx_descriptors(64);
+            let config = config.tx_descriptors(64).rss(rss()).mtu(9000);
+            config.rx_offloads(RxOffloads::SCATTER).tx_offloads(TxOffloads::MULTI_SEGMENT)
+        });
+        let mut destinations = Vec::new();
+        for queue in 0..queues {
+            let port = 1000 + queue as u16;
+            let payload = vec![queue as u8; if queue % 8 == 0 { 8000 } else { 40 }];
+            // Tagged, by priorities that would be of other classes.
+            let tagged = FrameBuilder::new(ALL, HERE).vlan((queue as u16 & 7) << 13 | 5);
+            let frame = tagged.ipv4(FROM, TO).udp(7, port).payload(&payload).to_vec();
+            let frame = frame.expect("a frame");
+            let mut burst = Burst::new();
+            burst.push(packet(&pool, &frame)).expect("room");
+            assert_eq!(left.queues.tx[queue].send(&mut burst), 1);
+            let to = (0..4).find_map(|rx| right.receive_on(rx).pop().map(|got| (rx, got)));
+            let (rx, got) = to.expect("it comes");
+            assert_eq!(got.len(), frame.len(), "queue {queue} of {queues}");
+            destinations.push(rx);
+        }
+        assert!(destinations.iter().all(|rx| [1, 3].contains(rx)), "{destinations:?}");
+        seen.push(destinations);
+        let mut port = left.port;
+        let control = FlowControl::new(Pause::Both);
+        let paused = port.set_flow_control(&control);
+        assert_eq!(paused.is_ok(), queues == 64, "{paused:?}");
+        [&left.card, &right.card].iter().for_each(|card| card.assert_clean());
+    }
+    // RSS chooses as ever.
+    assert!(seen[2].starts_with(&seen[1]) && seen[1].starts_with(&seen[0]));
+    assert!(seen[2].contains(&1) && seen[2].contains(&3));
 }
 
 #[test]
