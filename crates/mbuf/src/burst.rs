@@ -132,6 +132,10 @@ impl Burst {
     #[inline]
     pub fn clear(&mut self) {
         let n = core::mem::take(&mut self.len) as usize;
+        // Most bursts are empty when they are cleared: all of it was sent.
+        if n == 0 {
+            return;
+        }
         let headers = self.packets.as_ptr().cast::<NonNull<crate::Header>>();
         // SAFETY: the first `n` packets were initialised and are no longer counted; each is a
         // pointer to its header.

@@ -190,28 +190,29 @@ pub fn is_plain(packet: &Mbuf) -> bool {
     packet.header().is_plain()
 }
 
-/// Gives up the first `n` packets of a burst as addresses, written from `into` on; each is had back
-/// with [`from_address`], or all with [`free_plain`].
+/// The address of a packet that will be given up with [`give_up`].
+#[inline(always)]
+pub fn address(packet: &Mbuf) -> NonNull<u8> {
+    packet.header_ptr().cast()
+}
+
+/// Gives up the first `n` packets of a burst, whose addresses ([`address`]) somebody has: each is had back with
+/// [`from_address`], or all with [`free_plain`].
 ///
 /// # Safety
-/// `n` is at most `burst.len()`, and `into` can be written `n` times.
+/// `n` is at most `burst.len()`.
 #[inline(always)]
-pub unsafe fn take_addresses(burst: &mut Burst, n: usize, into: *mut Option<NonNull<u8>>) {
+pub unsafe fn give_up(burst: &mut Burst, n: usize) {
     use linecard_ring::Source;
-    let packets = burst.items().as_ptr().cast::<Option<NonNull<u8>>>();
-    // SAFETY: an `Mbuf` is a pointer to its header, which is what `from_address` wants, and `Some` of
-    // a pointer is that pointer; `n` are there, and the burst owns them no longer.
-    unsafe {
-        packets.copy_to_nonoverlapping(into, n);
-        burst.took(n);
-    }
+    // SAFETY: `n` are there; whoever has their addresses has them now.
+    unsafe { burst.took(n) }
 }
 
 /// Returns packets that were given up as addresses, each one plain buffer of the pool `home`, in one
 /// call.
 ///
 /// # Safety
-/// All are from [`take_addresses`] or [`into_address`], were plain ([`is_plain`]) and of `home` then,
+/// All are from [`address`] and [`give_up`], or from [`into_address`], were plain ([`is_plain`]) and of `home` then,
 /// and become packets again no more. None is `None`.
 #[inline(always)]
 pub unsafe fn free_plain(home: linecard_mempool::Home, addresses: &[Option<NonNull<u8>>]) {

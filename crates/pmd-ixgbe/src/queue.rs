@@ -123,6 +123,13 @@ impl Cells {
         // SAFETY: as in `status`.
         unsafe { self.run(position).write(0, words) }
     }
+
+    /// Its second quadword alone.
+    #[inline(always)]
+    pub(crate) fn write_status(self, position: u32, word: u64) {
+        // SAFETY: a run has one descriptor at the least, aligned; volatile, as the device reads it.
+        unsafe { (&raw mut (*self.run(position).at(0))[1]).write_volatile(word.to_le()) }
+    }
 }
 
 impl Run {

@@ -2,6 +2,7 @@
 
 mod context;
 mod offload;
+mod reports;
 
 use crate::engine::Keeps;
 use crate::known::Known;
@@ -9,11 +10,13 @@ use crate::queue::{Descriptors, QueueControl};
 use context::Contexts;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::transmit;
-use linecard_mbuf::driver::{asks, free_plain, from_address, into_address, plain, take_addresses};
+use linecard_mbuf::driver::{
+    address, asks, free_plain, from_address, give_up, into_address, plain,
+};
 use linecard_mbuf::{Burst, Mbuf};
 use linecard_mempool::Home;
 use linecard_pmd_core::{Gate, Path, TxCounters, TxOffloads, TxQueue};
-use std::collections::VecDeque;
+use reports::{Packets, Report, Reports};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -63,8 +66,10 @@ pub(crate) struct Transmit {
     /// Between `done` and `tail`, positions that count up, the device may be at work.
     done: u32,
     tail: u32,
-    /// Descriptors that a report was asked of, oldest first.
-    reports: VecDeque<Report>,
+    /// Descriptors that a report was asked of.
+    reports: Reports,
+    /// The position behind the last of them.
+    reported: u32,
     /// What the device was told of headers.
     contexts: Contexts,
     /// What there is since the last report.
@@ -74,29 +79,12 @@ pub(crate) struct Transmit {
 // SAFETY: addresses in the shadow are packets, which are `Send`, and the queue owns them alone.
 unsafe impl Send for Transmit {}
 
-/// A descriptor with RS; its DD bit says that it and all before it are done.
-#[derive(Clone, Copy, Debug)]
-struct Report {
-    /// The position behind it.
-    end: u32,
-    /// What there is since the report before.
-    packets: Packets,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packets {
-    /// Plain buffers of `home`, a descriptor each.
-    Plain,
-    /// Of any kind, with descriptors between that are no packet's last.
-    Mixed,
-}
-
 impl Transmit {
     /// A queue that has been enabled.
     pub(crate) fn new(parts: Parts) -> Self {
         let size = parts.ring.cells().len() as usize;
         let home = parts.known.first();
-        let reports = VecDeque::with_capacity(size);
+        let reports = Reports::new(size);
         Transmit {
             parts,
             home,
@@ -104,6 +92,7 @@ impl Transmit {
             done: 0,
             tail: 0,
             reports,
+            reported: 0,
             contexts: Contexts::default(),
             unreported: Packets::Plain,
         }
@@ -123,6 +112,7 @@ impl Transmit {
         let (cells, slot) = (self.parts.ring.cells().run(self.tail), self.slot(self.tail));
         // What stands together in the ring is moved at once.
         let run = (self.shadow.len() - slot).min(self.free()).min(burst.len());
+        let shadow = self.shadow[slot..].as_mut_ptr();
         let (mut n, mut bytes) = (0, 0);
         for packet in &burst[..run] {
             let Some((iova, len)) = plain(packet, home) else { break };
@@ -139,13 +129,16 @@ impl Transmit {
                 let Some(again) = self.contexts.again(packet) else { break };
                 data = again;
             }
-            // SAFETY: `n` is below `run`, which ends where the ring does.
-            unsafe { cells.write(n, [iova, data | len | len << transmit::PAYLEN.lsb]) };
+            // SAFETY: `n` is below `run`, which ends where ring and shadow do.
+            unsafe {
+                cells.write(n, [iova, data | len | len << transmit::PAYLEN.lsb]);
+                shadow.add(n).write(Some(address(packet)));
+            }
             n += 1;
             bytes += len;
         }
-        // SAFETY: `n` is at most the burst's length, and at most what lies behind `slot`.
-        unsafe { take_addresses(burst, n, self.shadow.as_mut_ptr().add(slot)) };
+        // SAFETY: `n` is at most the burst's length; the shadow has them now.
+        unsafe { give_up(burst, n) };
         self.tail = self.tail.wrapping_add(n as u32);
         (n, bytes)
     }
@@ -157,13 +150,13 @@ impl Transmit {
     /// Asks for a report of the last descriptor, if there is one since the last report.
     #[inline(always)]
     fn report(&mut self) {
-        let from = self.reports.back().map_or(self.done, |report| report.end);
-        if from == self.tail {
+        if self.reported == self.tail {
             return;
         }
         let (cells, last) = (self.parts.ring.cells(), self.tail.wrapping_sub(1));
-        cells.write(last, [cells.first(last), cells.status(last) | transmit::RS.mask()]);
-        self.reports.push_back(Report { end: self.tail, packets: self.unreported });
+        cells.write_status(last, cells.status(last) | transmit::RS.mask());
+        self.reports.push(Report { end: self.tail, packets: self.unreported });
+        self.reported = self.tail;
         self.unreported = Packets::Plain;
     }
 
@@ -220,6 +213,7 @@ impl Transmit {
     }
 
     /// Sends home what the device reports as done, until `wanted` descriptors are free.
+    #[inline(never)]
     fn reclaim_until(&mut self, wanted: usize) -> usize {
         let mut packets = 0;
         while self.free() < wanted
@@ -234,15 +228,18 @@ impl Transmit {
     #[inline(always)]
     fn take_reports(&mut self) -> Option<Report> {
         let mut all: Option<Report> = None;
-        while let Some(report) = self.reports.front().copied() {
+        while let Some(report) = self.reports.first() {
             let is_enough = |all: Report| {
                 all.packets != report.packets || all.end.wrapping_sub(self.done) as usize >= BULK
             };
-            let status = self.parts.ring.cells().status(report.end.wrapping_sub(1));
-            if all.is_some_and(is_enough) || !transmit::DD.is_set(status) {
+            let is_done = || {
+                let status = self.parts.ring.cells().status(report.end.wrapping_sub(1));
+                transmit::DD.is_set(status)
+            };
+            if all.is_some_and(is_enough) || !is_done() {
                 break;
             }
-            self.reports.pop_front();
+            self.reports.pop();
             all = Some(report);
         }
         // Pairs with the device's order: what it read and sent, then DD.
@@ -301,33 +298,46 @@ fn free_mixed(slots: &mut [Option<NonNull<u8>>]) -> usize {
     n
 }
 
-impl TxQueue for Transmit {
-    fn send(&mut self, burst: &mut Burst) -> usize {
-        if !self.parts.gate.is_open() || burst.is_empty() {
-            return 0;
+impl Transmit {
+    /// Sends what it can from the front of the burst. A function for each kind of queue: what one has in
+    /// registers, the other has no use for.
+    #[inline(never)]
+    fn send_all<const ASKING: bool>(&mut self, burst: &mut Burst) -> usize {
+        let (before, mut packets, mut bytes) = (self.tail, 0, 0);
+        let wanted = burst.len().max(BULK);
+        if self.free() < wanted {
+            self.reclaim_until(wanted);
         }
-        let (before, mut sum) = (self.tail, (0, 0));
-        self.reclaim_until(burst.len().max(BULK));
-        while !burst.is_empty() {
-            let some = match self.parts.offloads.is_empty() {
-                true => self.send_plain::<false>(burst),
-                false => self.send_plain::<true>(burst),
-            };
-            let (n, bytes) = match some {
-                (0, _) => match self.send_any(burst) {
-                    Some(sent) => sent,
-                    None => break,
-                },
-                plain => plain,
-            };
-            sum = (sum.0 + n, sum.1 + bytes);
+        loop {
+            let (mut n, mut some) = self.send_plain::<ASKING>(burst);
+            // What is in front is of another kind then, if there is room.
+            if n == 0 {
+                let Some(sent) = self.send_any(burst) else { break };
+                (n, some) = sent;
+            }
+            (packets, bytes) = (packets + n, bytes + some);
+            if burst.is_empty() {
+                break;
+            }
         }
         self.report();
         if self.tail != before {
             self.parts.tail.write(self.parts.ring.cells().slot(self.tail) as u32);
         }
-        self.parts.counters.sent(sum.0, sum.1, burst.len());
-        sum.0
+        self.parts.counters.sent(packets, bytes, burst.len());
+        packets
+    }
+}
+
+impl TxQueue for Transmit {
+    fn send(&mut self, burst: &mut Burst) -> usize {
+        if !self.parts.gate.is_open() || burst.is_empty() {
+            return 0;
+        }
+        match self.parts.offloads.is_empty() {
+            true => self.send_all::<false>(burst),
+            false => self.send_all::<true>(burst),
+        }
     }
 
     fn reclaim(&mut self) -> usize {
