@@ -9,7 +9,7 @@ use crate::interrupts::Bell;
 use crate::known::{Known, KnownPool, introduce};
 use crate::port::{KIB, OVERHEAD};
 use crate::queue::{self, Descriptors, QueueControl, Side};
-use crate::rx::{self, Meaning, Receive, ReceivePath, Scatter};
+use crate::rx::{self, Frames, Meaning, Receive, ReceivePath, Scatter};
 use crate::trouble::Trouble;
 use crate::tx::{self, Transmit};
 use linecard_eal::device::DmaMemory;
@@ -357,17 +357,16 @@ impl Engine {
             Coalesce::No if offloads.contains(RxOffloads::SCATTER) => Scatter::Yes,
             Coalesce::No => Scatter::No,
         };
+        let (number, meaning) = (config.number(), Meaning::new(offloads));
+        let frames = Frames::new(&ring, &pool, number, room as u16, meaning, self.receive_path);
         Ok(Receive::new(rx::Parts {
             ring,
             tail: registers.bind(rings.receive.tail, index)?,
             control,
             pool,
-            port: config.number(),
-            room: room as u16,
+            frames,
             scatter,
-            meaning: Meaning::new(offloads),
             marks: way.marks.clone(),
-            path: self.receive_path,
             gate,
             counters: Arc::clone(&self.stats.rx[index as usize]),
             bell,

@@ -14,7 +14,7 @@ use linecard_eal::barrier;
 use linecard_eal::device::BarRegister;
 use linecard_ixgbe_regs::descriptor::receive;
 use linecard_mbuf::driver::{buffer, received};
-use linecard_mbuf::header::{Rearm, RxFields};
+use linecard_mbuf::header::RxFields;
 use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_mempool::Object;
 use linecard_pmd_core::{Gate, Path, RxCounters, RxQueue, WakeUp};
@@ -23,7 +23,8 @@ use lro::Heads;
 pub(crate) use meta::Meaning;
 pub use path::ReceivePath;
 use std::sync::Arc;
-use whole::{Frames, Taken};
+pub(crate) use whole::Frames;
+use whole::Taken;
 
 /// So many descriptors are posted at once: a bulk from the pool, a write of the tail. Divides every
 /// ring's size, so that a run does not wrap while all goes well.
@@ -35,15 +36,11 @@ pub(crate) struct Parts {
     pub(crate) tail: BarRegister<u32>,
     pub(crate) control: Arc<QueueControl>,
     pub(crate) pool: MbufPool,
-    pub(crate) port: u16,
-    /// Bytes that the device may write into a buffer (SRRCTL.BSIZEPACKET).
-    pub(crate) room: u16,
+    /// What takes whole frames.
+    pub(crate) frames: Frames,
     pub(crate) scatter: Scatter,
-    pub(crate) meaning: Meaning,
     /// If packets are to carry the marks of rules.
     pub(crate) marks: Option<Arc<Marks>>,
-    /// Which code takes whole frames.
-    pub(crate) path: ReceivePath,
     pub(crate) gate: Gate,
     pub(crate) counters: Arc<RxCounters>,
     pub(crate) bell: Option<Arc<Bell>>,
@@ -63,9 +60,6 @@ pub(crate) enum Scatter {
 /// A receive queue.
 pub(crate) struct Receive {
     parts: Parts,
-    rearm: Rearm,
-    /// By slot: the buffer that is posted there. What the device wrote never becomes an address.
-    shadow: Shadow,
     /// The next to look at, and the first that is not posted; positions that count up.
     next: u32,
     posted: u32,
@@ -76,9 +70,6 @@ pub(crate) struct Receive {
     /// The device has written what no device would.
     broken: bool,
 }
-
-/// Buffers that are posted, between `next` and `posted`.
-struct Shadow(Box<[Object]>);
 
 enum Partial {
     None,
@@ -98,14 +89,10 @@ enum Found {
 impl Receive {
     /// A queue that has been enabled. Posts its first buffers.
     pub(crate) fn new(parts: Parts) -> Self {
-        let filler = parts.pool.raw().filler();
-        let shadow = Shadow(vec![filler; parts.ring.cells().len() as usize].into_boxed_slice());
-        let rearm = parts.pool.rearm(parts.port);
         let partial = Partial::None;
         let slots = parts.ring.cells().len() as usize;
         let heads = (parts.scatter == Scatter::Apart).then(|| Heads::new(slots));
-        let mut queue =
-            Receive { parts, rearm, shadow, next: 0, posted: 0, partial, heads, broken: false };
+        let mut queue = Receive { parts, next: 0, posted: 0, partial, heads, broken: false };
         queue.fill();
         queue
     }
@@ -131,7 +118,7 @@ impl Receive {
     fn post_batch(&mut self) -> bool {
         let slot = self.parts.ring.cells().slot(self.posted);
         let n = (BATCH - self.posted % BATCH) as usize;
-        let run = &mut self.shadow.0[slot..slot + n];
+        let run = &mut self.parts.frames.shadow[slot..slot + n];
         if !self.parts.pool.raw().take_bulk(run) {
             self.parts.counters.no_buffer.add(1);
             return false;
@@ -147,7 +134,7 @@ impl Receive {
             && let Some(object) = self.parts.pool.raw().take()
         {
             let slot = self.parts.ring.cells().slot(self.posted);
-            self.shadow.0[slot] = object;
+            self.parts.frames.shadow[slot] = object;
             self.post(1);
         }
     }
@@ -156,10 +143,11 @@ impl Receive {
     /// not wrap. A second quadword of 0 says that it is not done.
     #[inline(always)]
     fn post(&mut self, n: u32) {
-        let headroom = usize::from(self.rearm.data_off);
+        let headroom = usize::from(self.parts.frames.rearm.data_off);
         let ring = self.parts.ring.cells();
         let (slot, run) = (ring.slot(self.posted), ring.run(self.posted));
-        for (index, object) in self.shadow.0[slot..slot + n as usize].iter().enumerate() {
+        for (index, object) in self.parts.frames.shadow[slot..slot + n as usize].iter().enumerate()
+        {
             // SAFETY: taken from the pool of packets just now. The shadow is as long as the ring, so
             // that a place in it is a place in the ring.
             unsafe { run.write(index, [buffer(*object, headroom).iova, 0]) };
@@ -199,18 +187,9 @@ impl Receive {
             return Taken::NOTHING;
         }
         let waits = self.posted.wrapping_sub(self.next) as usize;
-        let (ring, rearm) = (self.parts.ring.cells(), self.rearm);
-        let (meaning, room) = (&self.parts.meaning, self.parts.room);
-        let frames = Frames { ring, shadow: &self.shadow.0, rearm, meaning, room };
-        let (limit, path) = (limit.min(waits), self.parts.path);
-        // SAFETY: buffers are posted between `next` and `posted`, from the pool that `rearm` is of and
-        // with that much room, and are given up as `next` goes on. `into` is the caller's promise.
-        let taken = unsafe {
-            match meaning.is_wanted() {
-                true => frames.take::<true>(path, self.next, into, limit),
-                false => frames.take::<false>(path, self.next, into, limit),
-            }
-        };
+        // SAFETY: buffers are posted between `next` and `posted`, from the pool of this queue, and are given
+        // up as `next` goes on. `into` is the caller's promise.
+        let taken = unsafe { self.parts.frames.take(self.next, into, limit.min(waits)) };
         self.next = self.next.wrapping_add(taken.packets as u32);
         taken
     }
@@ -240,7 +219,7 @@ impl Receive {
     /// What the descriptor at `next`, which is done, has brought. `None` if it cannot be.
     fn take(&mut self, status: u64) -> Option<Found> {
         let len = receive::PKT_LEN.of(status) as u16;
-        if len.wrapping_sub(1) >= self.parts.room {
+        if len.wrapping_sub(1) >= self.parts.frames.room {
             return self.lie();
         }
         let packet = self.packet(self.parts.ring.cells().first(self.next), status, len);
@@ -252,7 +231,7 @@ impl Receive {
 
     /// The buffer at `next`, with `len` bytes that its descriptor tells of.
     fn packet(&self, first: u64, status: u64, len: u16) -> Mbuf {
-        let (packet_type, flags) = self.parts.meaning.of(first, status);
+        let (packet_type, flags) = self.parts.frames.meaning.of(first, status);
         let fields = RxFields {
             packet_type,
             packet_len: u32::from(len),
@@ -261,9 +240,9 @@ impl Receive {
             rss_hash: receive::HASH.of(first) as u32,
             ..RxFields::default()
         };
-        let object = self.shadow.0[self.parts.ring.cells().slot(self.next)];
+        let object = self.parts.frames.shadow[self.parts.ring.cells().slot(self.next)];
         // SAFETY: as in `whole_frames`.
-        unsafe { received(object, self.rearm, flags, fields) }
+        unsafe { received(object, self.parts.frames.rearm, flags, fields) }
     }
 
     /// A piece of a frame of several. What it means is said with its last piece (§7.1.6.2).
@@ -331,11 +310,11 @@ impl RxQueue for Receive {
             Scatter::Yes => "frames may lie in several buffers, one by one",
             Scatter::Apart => "TCP segments are merged, one descriptor at a time",
         };
-        let told = match self.parts.meaning.is_wanted() {
+        let told = match self.parts.frames.meaning.is_wanted() {
             true => "tells what was asked for",
             false => "tells lengths only, as no more was asked for",
         };
-        let path = self.parts.path;
+        let path = self.parts.frames.path;
         let reason = path.reason();
         Path {
             name: if self.heads.is_some() { "lro" } else { path.name() },
@@ -364,12 +343,12 @@ impl RxQueue for Receive {
 impl Drop for Receive {
     /// The device stops first; then buffers and ring go, or are kept if it did not.
     fn drop(&mut self) {
-        let slots = self.shadow.0.len() as u32;
+        let slots = self.parts.frames.shadow.len() as u32;
         let filler = self.parts.pool.raw().filler();
         let posted: Vec<Object> = (0..self.posted.wrapping_sub(self.next))
-            .map(|i| self.shadow.0[(self.next.wrapping_add(i) % slots) as usize])
+            .map(|i| self.parts.frames.shadow[(self.next.wrapping_add(i) % slots) as usize])
             .collect();
-        self.shadow.0.fill(filler);
+        self.parts.frames.shadow.fill(filler);
         let buffers = Posted { pool: self.parts.pool.clone(), objects: posted };
         self.parts.control.retire((buffers, self.parts.keeps.memory()));
     }

@@ -33,7 +33,7 @@ impl Receive {
         // Pairs with the device's order, as in `whole_frames`.
         barrier::dma_observe();
         let len = receive::PKT_LEN.of(status) as u16;
-        if len.wrapping_sub(1) >= self.parts.room {
+        if len.wrapping_sub(1) >= self.parts.frames.room {
             return self.lie();
         }
         let first = self.parts.ring.cells().first(self.next);

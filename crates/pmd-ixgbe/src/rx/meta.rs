@@ -54,6 +54,27 @@ impl Meaning {
     /// A packet's type and flags.
     #[inline(always)]
     pub(crate) fn of(&self, first: u64, status: u64) -> (u32, Flags) {
+        self.tables().of(first, status)
+    }
+
+    /// Both tables, for a loop that should not look for them again with each packet that it writes.
+    #[inline(always)]
+    pub(super) fn tables(&self) -> Tables<'_> {
+        Tables { types: &self.types, flags: &self.flags }
+    }
+}
+
+/// The tables of a [`Meaning`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tables<'a> {
+    types: &'a [u32; 512],
+    flags: &'a [Flags; 256],
+}
+
+impl Tables<'_> {
+    /// A packet's type and flags.
+    #[inline(always)]
+    pub(super) fn of(&self, first: u64, status: u64) -> (u32, Flags) {
         (self.packet_type(type_index(first)), self.flags(flag_index(first, status)))
     }
 

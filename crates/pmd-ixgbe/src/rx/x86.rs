@@ -4,9 +4,11 @@
 //! other way is left to the loop that goes one by one. What is checked is what is used: a status is read
 //! once. The first quadwords are read after all of the statuses, since they may be older otherwise.
 
+use super::meta::Tables;
 use super::whole::{Frames, Stretch, Taken};
 use linecard_eal::barrier;
 use linecard_ixgbe_regs::descriptor::{packet_type as bits, receive};
+use linecard_mbuf::Mbuf;
 use linecard_mbuf::driver::received_line;
 use std::arch::x86_64::*;
 
@@ -66,16 +68,18 @@ unsafe fn read(stretch: Stretch, index: usize) -> __m128i {
     unsafe { stretch.cells.at(index).cast::<__m128i>().read_volatile() }
 }
 
-/// As many groups of four as `limit` holds, while they are what they should be.
+/// Groups of four, while they are what they should be, and then one by one.
 ///
 /// # Safety
-/// As for [`Frames::take`], of what begins at `stretch`.
+/// As for [`Frames::take`], of frames that stand together.
 #[target_feature(enable = "sse4.1")]
 pub(super) unsafe fn sse4<const TOLD: bool>(
-    frames: &Frames<'_>,
-    stretch: Stretch,
+    frames: &Frames,
+    next: u32,
+    into: *mut Mbuf,
     limit: usize,
 ) -> Taken {
+    let (stretch, tables) = (frames.stretch(next, into), frames.meaning.tables());
     let (check, fields) = (Check::new(frames.room), fields::<TOLD>());
     let rearm = _mm_cvtsi64_si128(frames.rearm.word() as i64);
     let (mut sum, mut packets) = (_mm_setzero_si128(), 0);
@@ -96,7 +100,7 @@ pub(super) unsafe fn sse4<const TOLD: bool>(
         sum = _mm_add_epi32(sum, _mm_add_epi32(first, second));
         if TOLD {
             // SAFETY: a group of whole frames.
-            unsafe { tell(frames, at, words, rearm, fields) };
+            unsafe { tell(tables, at, words, rearm, fields) };
         } else {
             for (index, word) in words.into_iter().enumerate() {
                 // SAFETY: as in `Frames::ones`.
@@ -105,7 +109,9 @@ pub(super) unsafe fn sse4<const TOLD: bool>(
         }
         packets += FOUR;
     }
-    Taken { packets, bytes: total(sum, packets) }
+    let fours = Taken { packets, bytes: total(sum, packets) };
+    // SAFETY: the caller's promise.
+    unsafe { frames.rest::<TOLD>(fours, stretch, limit) }
 }
 
 /// As [`sse4`], with vectors of twice the length where that saves any.
@@ -114,10 +120,12 @@ pub(super) unsafe fn sse4<const TOLD: bool>(
 /// As for [`sse4`].
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn avx2<const TOLD: bool>(
-    frames: &Frames<'_>,
-    stretch: Stretch,
+    frames: &Frames,
+    next: u32,
+    into: *mut Mbuf,
     limit: usize,
 ) -> Taken {
+    let (stretch, tables) = (frames.stretch(next, into), frames.meaning.tables());
     let (check, fields) = (Check::new(frames.room), fields::<TOLD>());
     let (twice, most) = (_mm256_broadcastsi128_si256(fields), check.most);
     let most = _mm256_broadcastsi128_si256(most);
@@ -146,7 +154,7 @@ pub(super) unsafe fn avx2<const TOLD: bool>(
         sum = _mm256_add_epi32(sum, checked);
         if TOLD {
             // SAFETY: a group of whole frames.
-            unsafe { tell(frames, at, words, rearm, fields) };
+            unsafe { tell(tables, at, words, rearm, fields) };
         } else {
             for (index, two) in [front, back].into_iter().enumerate() {
                 let two = _mm256_shuffle_epi8(two, twice);
@@ -162,7 +170,9 @@ pub(super) unsafe fn avx2<const TOLD: bool>(
         packets += FOUR;
     }
     let sum = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
-    Taken { packets, bytes: total(sum, packets) }
+    let fours = Taken { packets, bytes: total(sum, packets) };
+    // SAFETY: the caller's promise.
+    unsafe { frames.rest::<TOLD>(fours, stretch, limit) }
 }
 
 /// Bytes of `packets`, of sums of their lengths less 1. A ring's worth of lengths is far from the
@@ -190,7 +200,7 @@ unsafe fn take<T: Copy>(at: Stretch, index: usize, line: T) {
 #[inline]
 #[target_feature(enable = "sse4.1")]
 unsafe fn tell(
-    frames: &Frames<'_>,
+    tables: Tables<'_>,
     at: Stretch,
     words: [__m128i; FOUR],
     rearm: __m128i,
@@ -205,8 +215,8 @@ unsafe fn tell(
     let indices = indices(low_words(firsts), low_words(statuses));
     let one = |index: usize, first: __m128i, type_at: i32, flags_at: i32| {
         let word = _mm_shuffle_epi8(first, fields);
-        let kind = frames.meaning.packet_type(type_at as usize);
-        let flags = frames.meaning.flags(flags_at as usize);
+        let kind = tables.packet_type(type_at as usize);
+        let flags = tables.flags(flags_at as usize);
         let start = _mm_insert_epi64::<1>(rearm, flags.bits() as i64);
         // SAFETY: the caller's promise.
         unsafe { take(at, index, [start, _mm_insert_epi32::<0>(word, kind as i32)]) };

@@ -46,16 +46,11 @@ fn facts(packet: &Mbuf) -> (usize, usize, u32, Flags, Option<u16>, Option<u32>) 
 type Facts = Vec<(usize, usize, u32, Flags, Option<u16>, Option<u32>)>;
 
 /// What a path makes of a ring, without its buffers, which stay in the shadow.
-fn outcome<const TOLD: bool>(
-    frames: &Frames<'_>,
-    path: ReceivePath,
-    next: u32,
-    limit: usize,
-) -> (Taken, Facts, Vec<u16>) {
+fn outcome(frames: &Frames, next: u32, limit: usize) -> (Taken, Facts, Vec<u16>) {
     let mut into: Vec<Mbuf> = Vec::with_capacity(limit);
     // SAFETY: room for `limit`; the ring's shadow is full, `ROOM` is the pool's, and packets are
     // forgotten below, so that buffers stay where they were.
-    let taken = unsafe { frames.take::<TOLD>(path, next, into.as_mut_ptr(), limit) };
+    let taken = unsafe { frames.take(next, into.as_mut_ptr(), limit) };
     // SAFETY: as many have been written.
     unsafe { into.set_len(taken.packets) };
     let facts = into.iter().map(facts).collect();
@@ -64,24 +59,34 @@ fn outcome<const TOLD: bool>(
     (taken, facts, ports)
 }
 
-fn every_path_agrees<const TOLD: bool>(offloads: RxOffloads) {
-    let pool = MbufPool::builder("packets").size(RING * 2 - 1).build().expect("a pool");
-    let mut shadow = vec![pool.raw().filler(); RING];
+/// Frames for each path that this processor runs, the plain one first; and their buffers, in all of them.
+fn frames(pool: &MbufPool, ring: Cells, offloads: RxOffloads) -> (Vec<Frames>, Box<[Object]>) {
+    let mut shadow = vec![pool.raw().filler(); RING].into_boxed_slice();
     assert!(pool.raw().take_bulk(&mut shadow));
-    let meaning = Meaning::new(offloads);
+    let paths = ReceivePath::ALL.into_iter().filter(|path| path.is_supported());
+    let of = |path| {
+        let meaning = Meaning::new(offloads);
+        let (shadow, rearm, loop_) = (shadow.clone(), pool.rearm(7), loop_of(path, &meaning));
+        Frames { ring, shadow, rearm, meaning, room: ROOM, path, loop_ }
+    };
+    (paths.map(of).collect(), shadow)
+}
+
+fn every_path_agrees(offloads: RxOffloads) {
+    let pool = MbufPool::builder("packets").size(RING * 2 - 1).build().expect("a pool");
+    let mut ring = Box::new(Ring([[0; 2]; RING]));
+    let cells = Cells::over(NonNull::from(&mut ring.0[0]), RING as u32);
+    let (frames, shadow) = frames(&pool, cells, offloads);
     let mut random = Random(42);
     let mut lengths = std::collections::BTreeSet::new();
     for round in 0..3000 {
         let right = [1_000_000, 40, 6, 2][round % 4];
-        let mut ring = Box::new(Ring(std::array::from_fn(|_| random.descriptor(right))));
-        let cells = Cells::over(NonNull::from(&mut ring.0[0]), RING as u32);
-        let rearm = pool.rearm(7);
-        let frames = Frames { ring: cells, shadow: &shadow, rearm, meaning: &meaning, room: ROOM };
+        (0..RING as u32).for_each(|at| cells.write(at, random.descriptor(right)));
         let (next, limit) = (random.next() as u32, random.below(RING as u64 + 1) as usize);
-        let plain = outcome::<TOLD>(&frames, ReceivePath::Scalar, next, limit);
+        let plain = outcome(&frames[0], next, limit);
         lengths.insert(plain.0.packets);
-        for path in ReceivePath::ALL.into_iter().filter(|path| path.is_supported()) {
-            assert_eq!(outcome::<TOLD>(&frames, path, next, limit), plain, "{path}, {round}");
+        for other in &frames[1..] {
+            assert_eq!(outcome(other, next, limit), plain, "{}, {round}", other.path);
         }
     }
     assert!(lengths.len() > 40, "too few different ways to end: {lengths:?}");
@@ -91,29 +96,25 @@ fn every_path_agrees<const TOLD: bool>(offloads: RxOffloads) {
 
 #[test]
 fn every_path_takes_the_same_frames_when_nobody_asks_what_they_are() {
-    every_path_agrees::<false>(RxOffloads::empty());
+    every_path_agrees(RxOffloads::empty());
 }
 
 #[test]
 fn every_path_tells_the_same_of_frames() {
-    every_path_agrees::<true>(RxOffloads::all());
-    every_path_agrees::<true>(RxOffloads::RSS_HASH | RxOffloads::PACKET_TYPE);
+    every_path_agrees(RxOffloads::all());
+    every_path_agrees(RxOffloads::RSS_HASH | RxOffloads::PACKET_TYPE);
 }
 
 #[test]
 fn every_path_looks_at_the_rings_end_and_goes_on() {
     let pool = MbufPool::builder("packets").size(RING * 2 - 1).build().expect("a pool");
-    let mut shadow = vec![pool.raw().filler(); RING];
-    assert!(pool.raw().take_bulk(&mut shadow));
-    let meaning = Meaning::new(RxOffloads::empty());
     let mut ring = Box::new(Ring([[0, receive::PKT_LEN.put(WHOLE, 60)]; RING]));
     let cells = Cells::over(NonNull::from(&mut ring.0[0]), RING as u32);
-    let rearm = pool.rearm(0);
-    let frames = Frames { ring: cells, shadow: &shadow, rearm, meaning: &meaning, room: ROOM };
-    for path in ReceivePath::ALL.into_iter().filter(|path| path.is_supported()) {
+    let (frames, shadow) = frames(&pool, cells, RxOffloads::empty());
+    for frames in &frames {
         for next in 0..RING as u32 {
             for limit in [1, 2, 3, 4, 5, 31, 32, 33, RING] {
-                let (taken, ..) = outcome::<false>(&frames, path, next, limit);
+                let (taken, ..) = outcome(frames, next, limit);
                 assert_eq!(taken, Taken { packets: limit, bytes: 60 * limit as u64 });
             }
         }
