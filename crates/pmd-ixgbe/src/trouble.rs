@@ -43,7 +43,7 @@ pub(crate) enum Trouble {
     #[error("the SFP+ module {what}")]
     Module { what: &'static str },
     /// The driver of the physical function does not want to.
-    #[error("the driver of the physical function refuses {what}: ask who runs it")]
+    #[error("the driver of the physical function refuses {what}")]
     Denied { what: &'static str },
     /// The driver of the physical function, or the card, has been reset.
     #[error("the physical function has been reset: stop the port, and start it again")]

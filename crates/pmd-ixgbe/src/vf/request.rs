@@ -119,12 +119,13 @@ impl Agent {
 
     pub(super) fn set_mac(&mut self, mac: MacAddr) -> Result<(), Trouble> {
         let [low, high] = pack(mac);
-        self.ask("this address", &[SET_MAC, low, high]).map(drop)
+        self.ask("this address: it may have fixed another", &[SET_MAC, low, high]).map(drop)
     }
 
     /// The unicast addresses besides its own, all of them.
     pub(super) fn set_more_macs(&mut self, macs: &[MacAddr]) -> Result<(), Trouble> {
-        const WHAT: &str = "further addresses";
+        const WHAT: &str =
+            "further addresses: it has no room for more, or does not trust the function";
         if macs.is_empty() {
             return self.ask(WHAT, &[SET_MORE_MACS, 0, 0]).map(drop);
         }
@@ -148,12 +149,16 @@ impl Agent {
     pub(super) fn set_vlan(&mut self, vlan: u16, filter: VlanFilter) -> Result<(), Trouble> {
         let on = u32::from(filter == VlanFilter::Pass);
         let message = [SET_VLAN | on << ARGUMENT, vlan.into()];
-        self.ask("this VLAN", &message).map(drop)
+        self.ask("this VLAN: it may have fixed one, or have no room for more", &message).map(drop)
     }
 
     /// The largest frame, check sequence included.
     pub(super) fn set_frame(&mut self, bytes: usize) -> Result<(), Trouble> {
-        self.ask("frames of this size", &[SET_FRAME, bytes as u32]).map(drop)
+        self.ask(
+            "frames of this size: raise the physical function's MTU first",
+            &[SET_FRAME, bytes as u32],
+        )
+        .map(drop)
     }
 
     /// Which frames are received.
@@ -164,13 +169,12 @@ impl Agent {
         };
         match self.version >= needs {
             true => {
-                let what =
-                    "to receive frames for others, which it does of a function that it trusts";
+                let what = "frames for others: it has to trust the function (`ip link set DEVICE vf N trust on`)";
                 self.ask(what, &[SET_MODE, mode as u32]).map(drop)
             }
             // What all functions have before that.
             false if mode == Mode::Multicast => Ok(()),
-            false => Err(Trouble::Denied { what: "to receive frames for others: it is too old" }),
+            false => Err(Trouble::Denied { what: "frames for others: it is too old for that" }),
         }
     }
 
