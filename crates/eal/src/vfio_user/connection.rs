@@ -5,12 +5,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::message::{self, Message, Payload, Request};
 use crate::device::DeviceError;
 
-/// How long an answer may take, and being accepted.
+/// How long each piece of an answer may take, and all that is there before the last one; and being accepted.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How many messages that are no answer are put up with, in a row.
 const NOISE: u32 = 64;
@@ -109,8 +109,9 @@ fn exchange(
     fds: &[BorrowedFd<'_>],
 ) -> io::Result<Message> {
     message::request(stream, id, request, payload, fds)?;
+    let until = Instant::now() + PATIENCE;
     for _ in 0..NOISE {
-        let (command, got) = message::receive(stream)?;
+        let (command, got) = message::receive(stream, until)?;
         match got {
             got if got.is_command() => message::refuse(stream, &got, command)?,
             got if got.is_reply() && got.id == id && command == request as u16 => return Ok(got),

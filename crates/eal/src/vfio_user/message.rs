@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 /// What is asked of the other side, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ const REPLY: u32 = 1;
 const ERROR: u32 = 1 << 5;
 /// The most that an answer may have behind its header.
 const MOST: usize = 1 << 20;
-/// The most descriptors that are taken from one message.
+/// The most descriptors of one message.
 const MOST_FDS: usize = 8;
 
 /// Bytes of a message behind its header, in the machine's order.
@@ -121,26 +122,39 @@ fn framed(id: u16, command: u16, flags: u32, error: u32, payload: &[u8]) -> Vec<
 }
 
 /// Receives a message, and the number of its command.
-pub(super) fn receive(stream: &UnixStream) -> io::Result<(u16, Message)> {
+///
+/// # Errors
+/// What the socket says; that the message makes no sense, or is not whole by `until`.
+pub(super) fn receive(stream: &UnixStream, until: Instant) -> io::Result<(u16, Message)> {
     let mut header = [0; HEADER];
     let mut fds = Vec::new();
-    fill(stream, &mut header, &mut fds)?;
+    fill(stream, &mut header, &mut fds, until)?;
     let half = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
     let word = |at: usize| u32::from(half(at)) | u32::from(half(at + 2)) << 16;
     let length = (word(4) as usize).checked_sub(HEADER).filter(|&length| length <= MOST);
     let length = length.ok_or(io::ErrorKind::InvalidData)?;
     let mut bytes = vec![0; length];
-    fill(stream, &mut bytes, &mut fds)?;
+    fill(stream, &mut bytes, &mut fds, until)?;
     Ok((half(2), Message { id: half(0), flags: word(8), error: word(12), bytes, fds }))
 }
 
-fn fill(stream: &UnixStream, mut bytes: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<()> {
+fn fill(
+    stream: &UnixStream,
+    mut bytes: &mut [u8],
+    fds: &mut Vec<OwnedFd>,
+    until: Instant,
+) -> io::Result<()> {
     while !bytes.is_empty() {
         match take(stream, bytes, fds) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(got) => bytes = &mut bytes[got..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+        // Each piece of a message may bring as many: those beyond are closed here.
+        fds.truncate(MOST_FDS);
+        if !bytes.is_empty() && Instant::now() >= until {
+            return Err(io::ErrorKind::TimedOut.into());
         }
     }
     Ok(())
@@ -168,7 +182,11 @@ fn header(part: &mut libc::iovec, control: &mut Control, len: usize) -> libc::ms
     header
 }
 
-fn send(stream: &UnixStream, mut bytes: &[u8], mut fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(super) fn send(
+    stream: &UnixStream,
+    mut bytes: &[u8],
+    mut fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     while !bytes.is_empty() {
         let sent = put(stream, bytes, fds)?;
         (bytes, fds) = (&bytes[sent..], &[]);

@@ -19,8 +19,8 @@
 //! # When the other side is gone, or wrong
 //!
 //! Connecting takes ten seconds at most, however busy the other side is. A closed socket, an answer that
-//! makes no sense, or none within ten seconds: from then on the device
-//! is [`State::Removed`], reads give all ones, writes go nowhere. A window is mapped only if its file
+//! makes no sense, none within ten seconds, or one in pieces that is not whole within twenty: from then on the
+//! device is [`State::Removed`], reads give all ones, writes go nowhere. A window is mapped only if its file
 //! is sealed against shrinking, as an access beyond its end would be a SIGBUS; other windows are
 //! reached by messages. Requests of the other side (DMA by message) are refused.
 

@@ -3,6 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 /// A peer that answers the first requests as `answers` say, and then closes its end.
 fn against(answers: Vec<Vec<u8>>) -> Result<UserDevice, DeviceError> {
@@ -52,6 +54,32 @@ fn another_version_and_another_kind_of_device_are_refused() {
 fn an_answer_to_another_question_is_nonsense() {
     let error = against(vec![reply(7, Request::Version, &[0, 0, 1, 0])]).unwrap_err();
     assert!(matches!(error, DeviceError::Removed { .. }), "{error}");
+}
+
+/// What comes of an answer that is sent byte by byte, each with eight descriptors.
+fn in_pieces(until: Instant) -> std::io::Result<(u16, message::Message)> {
+    let (near, far) = UnixStream::pair().unwrap();
+    let peer = std::thread::spawn(move || {
+        let fds = [far.as_fd(); 8];
+        let answer = reply(0, Request::Version, &[0; 100]);
+        answer.iter().take_while(|byte| message::send(&far, &[**byte], &fds).is_ok()).count()
+    });
+    let got = message::receive(&near, until);
+    drop(near);
+    peer.join().unwrap();
+    got
+}
+
+#[test]
+fn an_answer_in_pieces_has_a_limit_in_time() {
+    let error = in_pieces(Instant::now()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn an_answer_in_pieces_brings_no_flood_of_descriptors() {
+    let (_, got) = in_pieces(Instant::now() + Duration::from_secs(20)).unwrap();
+    assert_eq!((got.bytes.len(), got.fds.len()), (100, 8));
 }
 
 proptest! {
