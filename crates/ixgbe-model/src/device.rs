@@ -151,7 +151,8 @@ impl Device {
         }
         self.settle();
         if size == 8 {
-            return u64::from(word(self, offset)) | u64::from(word(self, offset + 4)) << 32;
+            return u64::from(word(self, offset))
+                | u64::from(word(self, offset.wrapping_add(4))) << 32;
         }
         let shift = (offset % 4) * 8;
         let word = u64::from(word(self, offset & !3)) >> shift;
@@ -178,7 +179,7 @@ impl Device {
         }
         word(self, offset & !3, value as u32);
         if size == 8 {
-            word(self, offset + 4, (value >> 32) as u32);
+            word(self, offset.wrapping_add(4), (value >> 32) as u32);
         }
         self.settle();
     }

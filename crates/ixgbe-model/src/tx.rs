@@ -64,12 +64,15 @@ struct Queue {
 pub(crate) struct Transmitting {
     queues: Vec<Queue>,
     pace: Pace,
+    /// A queue is being worked on. What it sends may come back and call for this again.
+    is_at_work: bool,
 }
 
 impl Transmitting {
     pub(crate) fn new() -> Self {
         let queues = QUEUES as usize;
-        Self { queues: vec![Queue::default(); queues], pace: Pace::new(queues) }
+        let (queues, pace) = (vec![Queue::default(); queues], Pace::new(queues));
+        Self { queues, pace, is_at_work: false }
     }
 
     /// A queue is as it was: no context, and no packet begun.
@@ -131,6 +134,9 @@ impl Device {
         if !is_on || size == 0 || self.faults.is_removed() {
             return;
         }
+        if self.transmitting.is_at_work {
+            return self.transmitting.pace.look_soon(self.now);
+        }
         let mut head = self.file.at(&TDH, queue) % size;
         let tail = self.file.at(&TDT, queue) % size;
         let base =
@@ -139,6 +145,7 @@ impl Device {
         if head != tail && !self.class_may_send(queue) {
             return;
         }
+        self.transmitting.is_at_work = true;
         while head != tail && self.may_send(queue) {
             let address = base + u64::from(head) * descriptor::BYTES as u64;
             let Some(words) = self.read_descriptor(queue, address) else { break };
@@ -146,6 +153,7 @@ impl Device {
             reports |= self.run_descriptor(queue, address, words, head);
         }
         self.file.set(&TDH, queue, head);
+        self.transmitting.is_at_work = false;
         if reports {
             self.raise_queue(queue, QueueKind::Transmit);
         }
@@ -174,15 +182,19 @@ impl Device {
     }
 
     fn gather(&mut self, queue: u32, words: [u64; 2]) {
+        let partial = &mut self.transmitting.queues[queue as usize].partial;
+        partial.first.get_or_insert(words);
+        partial.descriptors += 1;
+        if partial.descriptors > MOST_DESCRIPTORS {
+            // What is beyond is lost: a packet without an end takes no more memory than others.
+            if partial.descriptors == MOST_DESCRIPTORS + 1 {
+                self.journal.breach(Breach::TooManyDescriptors);
+            }
+            return;
+        }
         let mut data = vec![0; transmit::DTALEN.of(words[1]) as usize];
         self.dma_read(queue, words[0], &mut data);
-        let partial = &mut self.transmitting.queues[queue as usize].partial;
-        partial.data.extend(data);
-        partial.descriptors += 1;
-        partial.first.get_or_insert(words);
-        if partial.descriptors == MOST_DESCRIPTORS + 1 {
-            self.journal.breach(Breach::TooManyDescriptors);
-        }
+        self.transmitting.queues[queue as usize].partial.data.extend(data);
     }
 
     /// DD in the descriptor, or the head to where it is wanted.

@@ -34,6 +34,11 @@ impl Pace {
         Self { limits: self.limits.clone(), ..Self::new(self.limits.len()) }
     }
 
+    /// Something is to be done with the next tick.
+    pub(super) fn look_soon(&mut self, now: u64) {
+        self.wakes_at = Some(now);
+    }
+
     /// Whoever still has to wait will say so.
     pub(super) fn look_again(&mut self) {
         self.wakes_at = None;

@@ -230,3 +230,10 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn an_access_at_the_end_of_all_offsets_is_one_of_the_window() {
+    let mut bench = Bench::bare();
+    bench.card.read(Bar::Registers, u64::MAX - 3, 8);
+    bench.card.write(Bar::Registers, u64::MAX - 3, 0, 8);
+}

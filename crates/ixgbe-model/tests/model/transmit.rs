@@ -167,3 +167,32 @@ fn loopback_leads_back_to_receive() {
     bench.card.receive(&frame);
     assert!(bench.poll().is_none(), "what comes from the wire meanwhile is lost");
 }
+
+#[test]
+fn a_packet_without_an_end_takes_no_more_memory_than_forty_buffers() {
+    let mut bench = Bench::started();
+    let piece = transmit::DTYP.put(transmit::DEXT.mask() | transmit::IFCS.mask(), 3);
+    for _ in 0..1000 {
+        bench.push([0x30_0000, transmit::DTALEN.put(piece, 1000)]);
+    }
+    bench.push([0x30_0000, transmit::DTALEN.put(piece | transmit::EOP.mask(), 1000)]);
+    assert_eq!(bench.wire.take().unwrap().len(), 40 * 1000);
+    assert_eq!(bench.card.journal().breaches[&Breach::TooManyDescriptors], 1);
+}
+
+/// The end of a pause has transmit go on, which is at work on that very frame.
+#[test]
+fn the_end_of_a_pause_that_comes_back_by_loopback_is_heeded_once() {
+    let mut bench = Bench::started();
+    let word = bench.get(&HLREG0);
+    bench.set(&HLREG0, word | hlreg0::LPBK.mask());
+    bench.set(&MFLCN, mflcn::RFCE.mask());
+    let mut pause = vec![1, 0x80, 0xC2, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x88, 8, 0, 1, 0, 0];
+    pause.resize(60, 0);
+    bench.send(&pause, 0, 60);
+    assert!(bench.last_is_done());
+    assert_eq!((bench.get(&LXONRXCNT), bench.get(&GPTC)), (1, 1));
+    let frame = tcp(1, 2, &[5; 80]);
+    bench.send(&frame, 0, 0);
+    assert_eq!(bench.poll().unwrap().bytes, frame);
+}
