@@ -93,7 +93,8 @@ impl I2c {
     /// Bits are taken while the clock is high: eight, and then an acknowledgement.
     fn rise(&mut self) {
         match self.state {
-            State::Idle => {}
+            // As many as the driver likes.
+            State::Idle => return,
             State::Answer if self.count == 8 && self.data => self.state = State::Idle,
             State::Answer => {}
             _ if self.count < 8 => self.bits = self.bits << 1 | u8::from(self.data),
@@ -262,6 +263,16 @@ mod tests {
         master.start();
         assert!(master.write(0xA1));
         assert_eq!([master.read(0), master.read(0), master.read(1)], [0x00, 0x1B, 0x21]);
+    }
+
+    #[test]
+    fn a_clock_without_a_start_may_run_for_long() {
+        let mut master = Master(I2c::new());
+        for _ in 0..1000 {
+            master.bit(1);
+        }
+        master.start();
+        assert!(master.write(0xA0));
     }
 
     #[test]
