@@ -114,6 +114,7 @@ impl Transmit {
         let run = (self.shadow.len() - slot).min(self.free()).min(burst.len());
         let shadow = self.shadow[slot..].as_mut_ptr();
         let (mut n, mut bytes) = (0, 0);
+        let mut latest = if ASKING { self.contexts.latest() } else { None };
         for packet in &burst[..run] {
             let Some((iova, len)) = plain(packet, home) else { break };
             let len = u64::from(len);
@@ -126,8 +127,11 @@ impl Transmit {
                 if !ASKING {
                     break;
                 }
-                let Some(again) = self.contexts.again(packet) else { break };
-                data = again;
+                if !latest.is_some_and(|one| one.asked.is_same(packet)) {
+                    latest = self.contexts.before(packet);
+                }
+                let Some(one) = latest else { break };
+                data = one.data;
             }
             // SAFETY: `n` is below `run`, which ends where ring and shadow do.
             unsafe {

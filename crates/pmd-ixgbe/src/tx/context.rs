@@ -23,7 +23,7 @@ pub(super) struct Contexts {
 /// What a packet of one plain buffer asked for, and what its descriptor said for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lately {
-    asked: Asked,
+    pub(super) asked: Asked,
     /// The second quadword, but for lengths.
     pub(super) data: u64,
     /// Which context it names.
@@ -82,26 +82,22 @@ impl Contexts {
         self.lately[self.recent] = Some(Lately { asked, data, context });
     }
 
-    /// The second quadword, but for lengths, of a packet that asks for what one did lately.
+    /// What was asked for last: a copy, so that a loop need not look for it again.
     #[inline(always)]
-    pub(super) fn again(&mut self, packet: &Mbuf) -> Option<u64> {
-        if let Some(lately) = self.lately[self.recent]
-            && lately.asked.is_same(packet)
-        {
-            return Some(lately.data);
-        }
-        self.other(packet)
+    pub(super) fn latest(&self) -> Option<Lately> {
+        self.lately[self.recent]
     }
 
-    /// The same, of what was asked for before that.
-    fn other(&mut self, packet: &Mbuf) -> Option<u64> {
+    /// What was asked for before that, if `packet` asks for the same; it is the last then.
+    #[inline(never)]
+    pub(super) fn before(&mut self, packet: &Mbuf) -> Option<Lately> {
         let other = (self.recent + 1) % CONTEXTS;
         let lately = self.lately[other].filter(|lately| lately.asked.is_same(packet))?;
         (self.recent, self.used) = (other, lately.context);
-        Some(lately.data)
+        Some(lately)
     }
 
-    /// Whether [`again`](Self::again) would find something.
+    /// Whether [`latest`](Self::latest) or [`before`](Self::before) would do.
     pub(super) fn has(&self, packet: &Mbuf) -> bool {
         self.lately.iter().flatten().any(|lately| lately.asked.is_same(packet))
     }
