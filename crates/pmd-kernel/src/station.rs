@@ -12,9 +12,34 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-/// What a driver with a `station` and its own address in `info` passes on to it.
+/// What a driver with a `station`, a `config` and its own address in `info` passes on to it, or does as the
+/// others do: `$check` says whether a configuration's buffers have room for frames of an MTU.
 macro_rules! pass_to_station {
-    () => {
+    ($check:path) => {
+        fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
+            let now = self.station.ask_mtu()?;
+            let mtu = config.mtu_asked().unwrap_or(now);
+            $check(&self.info.name, &config, mtu)?;
+            if mtu != now {
+                self.station.set_mtu(mtu)?;
+            }
+            self.config = Some(config);
+            Ok(())
+        }
+
+        fn start(&mut self) -> Result<Queues, Error> {
+            let Some(config) = self.config.clone() else {
+                return Err(self.cannot("start before it is configured"));
+            };
+            self.launch(&config)
+        }
+
+        fn stop(&mut self) -> Result<(), Error> {
+            self.queue_stats();
+            self.silence();
+            Ok(())
+        }
+
         fn link(&mut self) -> Result<Link, Error> {
             self.station.link()
         }

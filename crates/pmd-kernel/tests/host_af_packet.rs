@@ -1,7 +1,10 @@
 //! AF_PACKET ports on veth pairs.
 
+#[path = "workbench/cable.rs"]
+mod cable;
 mod workbench;
 
+use cable::Cable;
 use linecard_mbuf::{Burst, ChecksumStatus, MbufPool, Segmentation};
 use linecard_net::checksum::{Status, verify_l4};
 use linecard_net::{MacAddr, parse};
@@ -21,20 +24,7 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 use workbench::{Joined, PATIENCE, bytes, packet, pool, receive, reflect, start, with_offloads};
 
-/// Two namespaces with a cable between them; ports are made in the first.
-struct Cable {
-    veth: Veth,
-    near: Netns,
-    far: Netns,
-}
-
 impl Cable {
-    fn lay() -> Self {
-        let (near, far) = (Netns::new("near").expect("one"), Netns::new("far").expect("another"));
-        let veth = Veth::between(&near, &far).expect("a cable");
-        Cable { veth, near, far }
-    }
-
     /// The far end's name.
     fn other(&self) -> &str {
         self.veth.second()
@@ -45,8 +35,7 @@ impl Cable {
     }
 
     fn start(&self, options: AfPacketOptions, config: PortConfig) -> (Port<Started>, Queues) {
-        let run = || start(AfPacketPort::open(options).expect("an interface"), config);
-        self.near.inside(run).expect("inside")
+        self.start_port(|| AfPacketPort::open(options).expect("an interface"), config)
     }
 }
 

@@ -1,8 +1,11 @@
 //! AF_XDP ports on veth pairs.
 
+#[path = "workbench/cable.rs"]
+mod cable;
 #[expect(dead_code, reason = "each file of tests uses a part of it")]
 mod workbench;
 
+use cable::Cable;
 use linecard_mbuf::{Burst, MbufPool};
 use linecard_pmd_core::conformance::{self, Bed, Wire};
 use linecard_pmd_core::{Event, LinkState, Opened, Port, PortConfig, Queues, Started};
@@ -14,27 +17,13 @@ use linecard_testbed::{Need, needs};
 use std::time::Instant;
 use workbench::{Joined, PATIENCE, bytes, forward, packet, pool, receive, reflect, start};
 
-/// Two namespaces with a cable between them; ports are made in the first.
-struct Cable {
-    veth: Veth,
-    near: Netns,
-    far: Netns,
-}
-
 impl Cable {
-    fn lay() -> Self {
-        let (near, far) = (Netns::new("near").expect("one"), Netns::new("far").expect("another"));
-        let veth = Veth::between(&near, &far).expect("a cable");
-        Cable { veth, near, far }
-    }
-
     fn options(&self) -> AfXdpOptions {
         AfXdpOptions::new(self.veth.first())
     }
 
     fn start(&self, options: AfXdpOptions, config: PortConfig) -> (Port<Started>, Queues) {
-        let run = || start(AfXdpPort::open(options).expect("an interface"), config);
-        self.near.inside(run).expect("inside")
+        self.start_port(|| AfXdpPort::open(options).expect("an interface"), config)
     }
 
     /// A port at whose other end everything comes back.

@@ -77,30 +77,6 @@ impl Driver for AfPacketPort {
         &self.info
     }
 
-    fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
-        let now = self.station.ask_mtu()?;
-        let mtu = config.mtu_asked().unwrap_or(now);
-        crate::check_buffers(&self.info.name, &config, mtu)?;
-        if mtu != now {
-            self.station.set_mtu(mtu)?;
-        }
-        self.config = Some(config);
-        Ok(())
-    }
-
-    fn start(&mut self) -> Result<Queues, Error> {
-        let Some(config) = self.config.clone() else {
-            return Err(self.cannot("start before it is configured"));
-        };
-        self.launch(&config)
-    }
-
-    fn stop(&mut self) -> Result<(), Error> {
-        self.queue_stats();
-        self.silence();
-        Ok(())
-    }
-
     fn queue_stats(&self) -> &QueueStats {
         for (socket, counters) in self.receivers.iter().zip(&self.stats.rx) {
             stats::collect(socket, counters);
@@ -112,7 +88,7 @@ impl Driver for AfPacketPort {
         self.station.counters()
     }
 
-    pass_to_station!();
+    pass_to_station!(crate::check_buffers);
 
     fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
         if let Some(config) = &self.config {

@@ -93,30 +93,6 @@ impl Driver for AfXdpPort {
         &self.info
     }
 
-    fn configure(&mut self, config: PortConfig) -> Result<(), Error> {
-        let now = self.station.ask_mtu()?;
-        let mtu = config.mtu_asked().unwrap_or(now);
-        init::check_buffers(&self.info.name, &config, mtu)?;
-        if mtu != now {
-            self.station.set_mtu(mtu)?;
-        }
-        self.config = Some(config);
-        Ok(())
-    }
-
-    fn start(&mut self) -> Result<Queues, Error> {
-        let Some(config) = self.config.clone() else {
-            return Err(self.cannot("start before it is configured"));
-        };
-        self.launch(&config)
-    }
-
-    fn stop(&mut self) -> Result<(), Error> {
-        self.queue_stats();
-        self.silence();
-        Ok(())
-    }
-
     fn queue_stats(&self) -> &QueueStats {
         for (socket, counters) in self.sockets.iter().zip(&self.stats.rx) {
             if let Some(now) = socket.statistics() {
@@ -141,7 +117,7 @@ impl Driver for AfXdpPort {
         stats
     }
 
-    pass_to_station!();
+    pass_to_station!(init::check_buffers);
 
     fn set_mtu(&mut self, mtu: usize) -> Result<(), Error> {
         if let Some(config) = &self.config {
