@@ -31,6 +31,31 @@ pub struct RingOptions {
     pub event_index: Choice,
 }
 
+/// What every way to a device asks, of options with `queues`, `mac` and `rings`.
+macro_rules! driver_options {
+    () => {
+        /// Queue pairs at most.
+        pub fn queues(mut self, pairs: usize) -> Self {
+            self.queues = pairs;
+            self
+        }
+
+        /// The port's own address.
+        pub fn mac(mut self, mac: MacAddr) -> Self {
+            self.mac = Some(mac);
+            self
+        }
+
+        /// Which rings.
+        pub fn rings(mut self, rings: RingOptions) -> Self {
+            self.rings = rings;
+            self
+        }
+    };
+}
+
+pub(crate) use driver_options;
+
 /// Who opens the socket of a virtio-user port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
@@ -85,23 +110,7 @@ impl UserOptions {
         self
     }
 
-    /// Queue pairs at most.
-    pub fn queues(mut self, pairs: usize) -> Self {
-        self.queues = pairs;
-        self
-    }
-
-    /// Which rings.
-    pub fn rings(mut self, rings: RingOptions) -> Self {
-        self.rings = rings;
-        self
-    }
-
-    /// The port's own address.
-    pub fn mac(mut self, mac: MacAddr) -> Self {
-        self.mac = Some(mac);
-        self
-    }
+    driver_options!();
 
     /// Whether the back-end keeps track of what it has under way.
     pub fn inflight(mut self, inflight: Choice) -> Self {
@@ -174,23 +183,7 @@ impl KernelOptions {
         self
     }
 
-    /// Queue pairs at most.
-    pub fn queues(mut self, pairs: usize) -> Self {
-        self.queues = pairs;
-        self
-    }
-
-    /// The interface's address.
-    pub fn mac(mut self, mac: MacAddr) -> Self {
-        self.mac = Some(mac);
-        self
-    }
-
-    /// Which rings.
-    pub fn rings(mut self, rings: RingOptions) -> Self {
-        self.rings = rings;
-        self
-    }
+    driver_options!();
 
     /// What to do with the interface on start.
     pub fn interface(mut self, interface: TapInterface) -> Self {

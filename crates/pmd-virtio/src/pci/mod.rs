@@ -20,7 +20,7 @@ mod modern;
 mod trouble;
 mod window;
 
-use crate::options::RingOptions;
+use crate::options::{RingOptions, driver_options};
 use crate::port::VirtioPort;
 use linecard_eal::device::{Device, Identity};
 use linecard_net::MacAddr;
@@ -57,6 +57,7 @@ pub enum Interface {
 pub struct PciOptions {
     name: Option<String>,
     queues: usize,
+    /// The device's own unless told.
     mac: Option<MacAddr>,
     rings: RingOptions,
     interface: Interface,
@@ -99,23 +100,7 @@ impl PciOptions {
         self
     }
 
-    /// Queue pairs at most.
-    pub fn queues(mut self, pairs: usize) -> Self {
-        self.queues = pairs;
-        self
-    }
-
-    /// The port's own address; the device's own unless told.
-    pub fn mac(mut self, mac: MacAddr) -> Self {
-        self.mac = Some(mac);
-        self
-    }
-
-    /// Which rings.
-    pub fn rings(mut self, rings: RingOptions) -> Self {
-        self.rings = rings;
-        self
-    }
+    driver_options!();
 
     /// By which of its interfaces it is driven.
     pub fn interface(mut self, interface: Interface) -> Self {
