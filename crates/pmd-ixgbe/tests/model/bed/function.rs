@@ -3,10 +3,9 @@
 use super::memory::Memory;
 use super::{Card, Host, Modelled, Vectors, lock};
 use linecard_eal::device::{
-    Bar, ConfigSpace, Device, DeviceError, Dma, Identity, InterruptKind, Interrupts, Presence,
-    Registers, State, Vector, Width,
+    Bar, ConfigSpace, Device, DeviceError, Dma, Identity, Interrupts, Presence, Registers, State,
+    Width,
 };
-use linecard_eal::event::EventFd;
 use linecard_ixgbe_model as model;
 use linecard_ixgbe_regs::{VF_BAR_BYTES, VF_MSIX_VECTORS};
 use std::sync::{Arc, MutexGuard};
@@ -30,7 +29,7 @@ impl std::fmt::Debug for ModelledFunction {
 impl Modelled {
     /// A virtual function, and a driver of the physical one that looks after it.
     pub(crate) fn function(&self, host: Host) -> ModelledFunction {
-        let (memory, vectors) = (Memory::default(), Vectors::default());
+        let (memory, vectors) = (Memory::default(), Vectors::new(VF_MSIX_VECTORS));
         let outside = model::FunctionHost {
             dma: Box::new(memory.clone()),
             interrupts: Box::new(vectors.clone()),
@@ -108,34 +107,6 @@ impl ConfigSpace for ModelledFunction {
     }
 }
 
-impl Interrupts for ModelledFunction {
-    fn vectors(&self, kind: InterruptKind) -> u32 {
-        if kind == InterruptKind::MsiX { VF_MSIX_VECTORS } else { 0 }
-    }
-
-    fn enable(&self, kind: InterruptKind, count: u32) -> Result<Vec<Vector>, DeviceError> {
-        let interrupts: &dyn Interrupts = self;
-        interrupts.check(kind, count)?;
-        let ours: Vec<_> = (0..count).map(|_| EventFd::new().expect("an eventfd")).collect();
-        let theirs = ours.iter().map(|event| event.try_clone().expect("a copy").into()).collect();
-        *lock(&self.vectors.0) = ours;
-        Ok(theirs)
-    }
-
-    fn unmask(&self) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn mask(&self) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn disable(&self) -> Result<(), DeviceError> {
-        lock(&self.vectors.0).clear();
-        Ok(())
-    }
-}
-
 impl Device for ModelledFunction {
     fn name(&self) -> &str {
         "function"
@@ -161,7 +132,7 @@ impl Device for ModelledFunction {
     }
 
     fn interrupts(&self) -> &dyn Interrupts {
-        self
+        &self.vectors
     }
 
     fn reset(&self) -> Result<(), DeviceError> {

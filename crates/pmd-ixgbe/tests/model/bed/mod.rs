@@ -43,17 +43,55 @@ impl model::Wire for Out {
 }
 
 /// Vectors as descriptors.
-#[derive(Clone, Default)]
-struct Vectors(Arc<Mutex<Vec<EventFd>>>);
+#[derive(Clone, Debug)]
+struct Vectors {
+    most: u32,
+    events: Arc<Mutex<Vec<EventFd>>>,
+}
+
+impl Vectors {
+    /// Of a device that has so many.
+    fn new(most: u32) -> Self {
+        Vectors { most, events: Arc::default() }
+    }
+}
 
 impl model::Interrupts for Vectors {
     fn message(&mut self, message: model::Message) {
-        if let Some(event) = lock(&self.0).get(usize::from(message.vector)) {
+        if let Some(event) = lock(&self.events).get(usize::from(message.vector)) {
             event.signal().expect("an eventfd");
         }
     }
 
     fn pin(&mut self, _: model::Level) {}
+}
+
+impl Interrupts for Vectors {
+    fn vectors(&self, kind: InterruptKind) -> u32 {
+        if kind == InterruptKind::MsiX { self.most } else { 0 }
+    }
+
+    fn enable(&self, kind: InterruptKind, count: u32) -> Result<Vec<Vector>, DeviceError> {
+        let interrupts: &dyn Interrupts = self;
+        interrupts.check(kind, count)?;
+        let ours: Vec<_> = (0..count).map(|_| EventFd::new().expect("an eventfd")).collect();
+        let theirs = ours.iter().map(|event| event.try_clone().expect("a copy").into()).collect();
+        *lock(&self.events) = ours;
+        Ok(theirs)
+    }
+
+    fn unmask(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn mask(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn disable(&self) -> Result<(), DeviceError> {
+        lock(&self.events).clear();
+        Ok(())
+    }
 }
 
 struct Card {
@@ -136,7 +174,8 @@ impl Modelled {
     }
 
     pub(crate) fn with(identity: model::Identity) -> Self {
-        let (memory, vectors, sent) = (Memory::default(), Vectors::default(), Frames::default());
+        let (memory, vectors, sent) =
+            (Memory::default(), Vectors::new(linecard_ixgbe_regs::MSIX_VECTORS), Frames::default());
         let light = Arc::new(Mutex::new(model::Light::On));
         let host = model::Host {
             dma: Box::new(memory.clone()),
@@ -218,34 +257,6 @@ impl ConfigSpace for Modelled {
     }
 }
 
-impl Interrupts for Modelled {
-    fn vectors(&self, kind: InterruptKind) -> u32 {
-        if kind == InterruptKind::MsiX { 64 } else { 0 }
-    }
-
-    fn enable(&self, kind: InterruptKind, count: u32) -> Result<Vec<Vector>, DeviceError> {
-        let interrupts: &dyn Interrupts = self;
-        interrupts.check(kind, count)?;
-        let ours: Vec<_> = (0..count).map(|_| EventFd::new().expect("an eventfd")).collect();
-        let theirs = ours.iter().map(|event| event.try_clone().expect("a copy").into()).collect();
-        *lock(&self.card.vectors.0) = ours;
-        Ok(theirs)
-    }
-
-    fn unmask(&self) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn mask(&self) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn disable(&self) -> Result<(), DeviceError> {
-        lock(&self.card.vectors.0).clear();
-        Ok(())
-    }
-}
-
 impl Device for Modelled {
     fn name(&self) -> &str {
         "model"
@@ -271,7 +282,7 @@ impl Device for Modelled {
     }
 
     fn interrupts(&self) -> &dyn Interrupts {
-        self
+        &self.card.vectors
     }
 
     fn reset(&self) -> Result<(), DeviceError> {
