@@ -238,12 +238,16 @@ impl Device {
             self.deliver_vector(vector, Causes { queues: 1 << vector, others: 0 });
         }
         if ready.others != 0 {
-            let word = self.file.get(&IVAR_MISC);
-            if ivar_misc::OTHER_VALID.is_set(word) {
-                let causes = Causes { queues: 0, others: ready.others };
-                self.deliver_vector(ivar_misc::OTHER.of(word), causes);
-            }
+            let causes = Causes { queues: 0, others: ready.others };
+            self.deliver_vector(self.vector_of_others(), causes);
         }
+    }
+
+    /// What no driver has given a vector goes by the first: DPDK's host of virtual functions waits for it
+    /// there.
+    fn vector_of_others(&self) -> u32 {
+        let word = self.file.get(&IVAR_MISC);
+        if ivar_misc::OTHER_VALID.is_set(word) { ivar_misc::OTHER.of(word) } else { 0 }
     }
 
     fn deliver_vector(&mut self, vector: u32, causes: Causes) {

@@ -68,7 +68,8 @@ impl Stage {
 }
 
 impl End {
-    fn new(label: &str, card: &str, address: &str) -> Self {
+    /// The kernel's card, in a namespace of its own.
+    pub(crate) fn new(label: &str, card: &str, address: &str) -> Self {
         let name = guest::interface_of(card).unwrap_or_else(|| panic!("{card} has no interface"));
         let netns = Netns::new(label).unwrap();
         let words = format!("link set {name} netns {}", netns.name());
