@@ -8,8 +8,11 @@ use linecard_pmd_core::TxRate;
 const FACTOR_SHIFT: u32 = 14;
 const MOST: u32 = 1023;
 
+/// The largest frame of the usual MTU, with two tags.
+const USUAL: u32 = 1526;
+
 /// RTTBCNRM.MMW_SIZE: what a queue may save up while it has nothing to send, for frames of up to
-/// 1,518 bytes and for larger ones.
+/// that and for larger ones.
 const SAVED: u32 = 4;
 const SAVED_FOR_JUMBO: u32 = 0x14;
 
@@ -30,7 +33,7 @@ pub(crate) fn apply(registers: &Registers, queue: u32, rate: TxRate, link: u32, 
         }
     };
     registers.write(&RTTDQSEL, rttdqsel::TXDQ_IDX.put(0, queue));
-    registers.write(&RTTBCNRM, if frame > 1518 { SAVED_FOR_JUMBO } else { SAVED });
+    registers.write(&RTTBCNRM, if frame > USUAL { SAVED_FOR_JUMBO } else { SAVED });
     registers.write(&RTTBCNRC, word);
 }
 

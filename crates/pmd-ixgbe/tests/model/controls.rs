@@ -178,6 +178,11 @@ fn a_queue_with_a_limit_sends_no_faster() {
     let pool = pool();
     let [mut left, mut right] = ends(&pool, |config| config.tx_queues(2));
     left.port.set_tx_rate(0, TxRate::Megabits(10)).expect("it can");
+    assert_eq!(
+        register(&left.card, &RTTBCNRM, 0),
+        4,
+        "what is saved up for frames that are not jumbo"
+    );
     let text = left.port.set_tx_rate(0, TxRate::Megabits(9)).expect_err("too slow").to_string();
     assert!(text.contains("10 to 10000"), "{text}");
     let text = left.port.set_tx_rate(2, TxRate::Unlimited).expect_err("no such queue").to_string();
