@@ -100,6 +100,7 @@ impl Device {
             Effect::I2cctl => self.module.drive(value),
             Effect::Eec => self.write_eec(before, value),
             Effect::Eerd => self.write_eerd(value),
+            Effect::Eewr => self.write_eewr(before, value),
             Effect::Swsm => self.file.set(&SWSM, 0, value & 0b11),
             Effect::Msca => self.write_msca(value),
             Effect::Autoc => self.write_autoc(before, value),

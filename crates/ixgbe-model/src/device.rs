@@ -113,7 +113,7 @@ impl Device {
         self.reset_clock();
         self.director = FlowDirector::default();
         self.module.reset();
-        self.nonvolatile.reset();
+        self.reset_nonvolatile();
         self.faults.deferred.clear();
         self.link.restart();
         self.enable_mailbox();

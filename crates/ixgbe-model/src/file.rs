@@ -7,7 +7,7 @@ use crate::effect::slot;
 
 /// Values after a reset, where they are not 0.
 const RESET: &[(Register, u32)] = &[
-    (EEC, 0x0000_0300 | 6 << 11),
+    (EEC, 0x0000_0700 | 6 << 11),
     (FWSM, 1 << 15),
     (AUTOC, 0xC09C_6004),
     (AUTOC2, 0x000A_0000),

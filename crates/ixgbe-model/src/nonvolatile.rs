@@ -1,12 +1,15 @@
-//! EEPROM: its image, and reading it word by word (§6, §8.2.3.2).
+//! EEPROM: its image, and reading and writing it word by word (§6, §8.2.3.2).
+//!
+//! What an X540 and an X550 have is a shadow RAM of a flash: what was written is lost with the power unless it was copied.
 
 pub(crate) mod i2c;
 mod mailbox;
 pub(crate) mod spi;
 
-use linecard_ixgbe_regs::registers::{EEC, EERD, eerd};
+use linecard_ixgbe_regs::registers::{EEC, EERD, EEWR, eec, eerd, eewr};
 
 use crate::device::Device;
+use crate::family::Family;
 use spi::Spi;
 
 /// Words of the EEPROM.
@@ -24,6 +27,8 @@ const FIRMWARE: u16 = 0x300;
 pub(crate) struct Nonvolatile {
     pub(crate) spi: Spi,
     image: Box<[u16]>,
+    /// What the image is after the power was away.
+    flash: Box<[u16]>,
     way: Way,
 }
 
@@ -39,11 +44,22 @@ pub(crate) enum Way {
 impl Nonvolatile {
     pub(crate) fn new(mac: [u8; 6], device_id: u16) -> Self {
         let way = mailbox::way(device_id);
-        Self { spi: Spi::default(), image: image(mac, device_id, way), way }
+        let image = image(mac, device_id, way);
+        Self { spi: Spi::default(), flash: image.clone(), image, way }
     }
 
     pub(crate) fn reset(&mut self) {
         self.spi = Spi::default();
+    }
+
+    fn save(&mut self) {
+        self.flash = self.image.clone();
+    }
+
+    fn put(&mut self, address: u32, word: u16) {
+        if let Some(place) = self.image.get_mut(address as usize) {
+            *place = word;
+        }
     }
 
     fn word(&self, address: u32) -> u16 {
@@ -124,11 +140,41 @@ impl Device {
         self.late(&EERD, 0, eerd::DONE.mask(), 0);
     }
 
+    /// An X540's word is written at once.
+    pub(crate) fn write_eewr(&mut self, before: u32, value: u32) {
+        self.file.set(&EEWR, 0, before);
+        if self.family == Family::X540 && eewr::START.is_set(value) {
+            self.nonvolatile.put(eewr::ADDR.of(value), eewr::DATA.of(value) as u16);
+            self.late(&EEWR, 0, eewr::DONE.mask(), 0);
+        }
+    }
+
     pub(crate) fn write_eec(&mut self, before: u32, value: u32) {
-        let image = &self.nonvolatile.image;
         let fixed = !0x7F;
         self.file.set(&EEC, 0, (before & fixed) | (value & !fixed));
-        self.nonvolatile.spi.drive(value, image);
+        if self.family == Family::I82599 {
+            self.nonvolatile.spi.drive(value, &mut self.nonvolatile.image);
+        } else if self.family == Family::X540 && eec::FLUPD.is_set(value) {
+            self.nonvolatile.save();
+            self.late(&EEC, 0, eec::FLUDONE.mask(), 0);
+        }
+    }
+
+    /// An X540 has nothing to write, and to copy, after a reset.
+    pub(crate) fn reset_nonvolatile(&mut self) {
+        self.nonvolatile.reset();
+        if self.family == Family::X540 {
+            self.file.set(&EEWR, 0, eewr::DONE.mask());
+            self.file.set(&EEC, 0, self.file.get(&EEC) | eec::FLUDONE.mask());
+        }
+    }
+
+    /// The power goes and comes: what was not copied to an X540's or X550's flash is lost.
+    pub fn lose_power(&mut self) {
+        if self.family != Family::I82599 {
+            self.nonvolatile.image = self.nonvolatile.flash.clone();
+        }
+        self.reset_function();
     }
 
     /// Changes a word of the EEPROM, and mends the checksum.

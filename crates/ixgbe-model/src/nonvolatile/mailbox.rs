@@ -1,4 +1,4 @@
-//! The mailbox to an X550's firmware (HICR and its memory), by which its EEPROM is read.
+//! The mailbox to an X550's firmware (HICR and its memory), by which its EEPROM is read and written.
 
 use linecard_ixgbe_regs::registers::*;
 
@@ -7,12 +7,17 @@ use crate::device::Device;
 use crate::family::Family;
 use crate::fault::MailboxFault;
 
-/// Commands: read what the firmware has of the EEPROM; be told of a driver's version, short and long.
+/// Commands: read what the firmware has of the EEPROM; write a word of it; copy it to the flash; be told of a driver's
+/// version, short and long.
 const READ: u32 = 0x31;
+const WRITE: u32 = 0x33;
+const SAVE: u32 = 0x36;
 const VERSION: [u32; 2] = [0xDD, 0xDF];
 
-/// Bytes of a read's command behind its header.
+/// Bytes of a command behind its header.
 const READ_LENGTH: u32 = 6;
+const WRITE_LENGTH: u32 = 10;
+const SAVE_LENGTH: u32 = 0;
 
 /// Instead of a checksum.
 const NO_CHECKSUM: u32 = 0xFF;
@@ -87,11 +92,26 @@ impl Device {
             return true;
         }
         let bytes = u32::from((length as u16).swap_bytes());
-        let is_sound = header >> 8 & 0xFFFF == READ_LENGTH << 8 && checksum == NO_CHECKSUM;
-        if command != READ || !is_sound || bytes > MOST {
+        let lengths = [(READ, READ_LENGTH), (WRITE, WRITE_LENGTH), (SAVE, SAVE_LENGTH)];
+        let is_sound = lengths.contains(&(command, header >> 16 & 0xFF)) && header >> 8 & 0xFF == 0;
+        if !is_sound || checksum != NO_CHECKSUM {
             return false;
         }
         let first = address.swap_bytes() / 2;
+        match command {
+            SAVE => self.nonvolatile.save(),
+            WRITE if bytes == 2 => {
+                let word = self.file.at(&FLEX_MNG, DATA) as u16;
+                self.nonvolatile.put(first, word);
+            }
+            READ if bytes <= MOST => return self.answer_read(first, bytes),
+            _ => return false,
+        }
+        self.file.set(&FLEX_MNG, 0, command | DONE << 16);
+        true
+    }
+
+    fn answer_read(&mut self, first: u32, bytes: u32) -> bool {
         for at in 0..bytes.div_ceil(4) {
             let word = |at| u32::from(self.nonvolatile.word(first + at));
             let pair = word(2 * at) | word(2 * at + 1) << 16;

@@ -94,6 +94,16 @@ impl End {
         self.netns.program("ethtool").args([option, &self.name]).words(words).run().unwrap()
     }
 
+    /// Writes a byte of the EEPROM, which the driver does with the word around it, and the checksum; says what is there
+    /// then.
+    pub(crate) fn write_eeprom(&self, at: u32, byte: u8) -> String {
+        let device = format!("/sys/class/net/{}/device/device", self.name);
+        let id = self.netns.program("cat").arg(&device).run().unwrap().stdout;
+        let words = format!("magic {}8086 offset {at:#x} value {byte:#x}", id.trim());
+        self.ethtool_with("-E", &words);
+        self.ethtool_with("-e", &format!("offset {at:#x} length 1")).stdout
+    }
+
     /// A number of `ethtool -S`.
     pub(crate) fn statistic(&self, name: &str) -> u64 {
         let said = self.ethtool("-S").stdout;

@@ -19,9 +19,21 @@ registers! {
         ADDR_SIZE 10,
         /// 2^(6 + n) words.
         SIZE 14:11,
+        /// X540: has what was written of the shadow RAM copied to the flash.
+        FLUPD 23,
+        /// X540: that is done.
+        FLUDONE 26,
     }
     /// EEPROM read.
     EERD, eerd = SelfClearing 0x10014 {
+        START 0,
+        DONE 1,
+        /// Address of the word.
+        ADDR 15:2,
+        DATA 31:16,
+    }
+    /// X540: EEPROM write, into its shadow RAM.
+    EEWR, eewr = SelfClearing 0x10018 {
         START 0,
         DONE 1,
         /// Address of the word.
