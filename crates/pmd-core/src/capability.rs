@@ -87,6 +87,8 @@ bitflags! {
         const LED = 1 << 7;
         /// A clock, and stamps of PTP frames: [`Port::set_time_sync`](crate::Port::set_time_sync).
         const TIME_SYNC = 1 << 8;
+        /// [`Port::write_eeprom`](crate::Port::write_eeprom).
+        const EEPROM_WRITE = 1 << 9;
     }
 }
 

@@ -178,6 +178,7 @@ fn missing_controls_are_refused_by_name(port: &mut Port<Opened>, there: Controls
         (Controls::FLOW_CONTROL, port.flow_control().err()),
         (Controls::FLOW_CONTROL, port.set_flow_control(&FlowControl::new(Pause::Both)).err()),
         (Controls::EEPROM, port.read_eeprom(0..2).err()),
+        (Controls::EEPROM_WRITE, port.write_eeprom(0, &[]).err()),
         (Controls::MODULE, port.module().err()),
         (Controls::REGISTERS, port.registers().err()),
         (Controls::FIRMWARE, port.firmware().err()),

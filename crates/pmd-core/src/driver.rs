@@ -258,6 +258,14 @@ pub trait Driver: Send {
         Err(self.cannot("show an EEPROM"))
     }
 
+    /// Writes bytes of the EEPROM, from byte `at` on.
+    ///
+    /// # Errors
+    /// Its size, if they go beyond it; or why it cannot be written.
+    fn write_eeprom(&mut self, _at: usize, _bytes: &[u8]) -> Result<(), Error> {
+        Err(self.cannot("write an EEPROM"))
+    }
+
     /// The memory of the transceiver module.
     ///
     /// # Errors

@@ -385,6 +385,15 @@ impl<S: State> Port<S> {
         self.driver.read_eeprom(range)
     }
 
+    /// Writes bytes of the device's EEPROM, from byte `at` on, for good. Some take effect with the next reset only, or when
+    /// the power was away; and a device whose power goes meanwhile may be one no more.
+    ///
+    /// # Errors
+    /// Its size, if they go beyond it; or why it cannot be written.
+    pub fn write_eeprom(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.driver.write_eeprom(at, bytes)
+    }
+
     /// The memory of the transceiver module in its cage.
     ///
     /// # Errors

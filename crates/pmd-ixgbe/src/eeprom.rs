@@ -2,10 +2,28 @@
 
 use crate::hardware::{Hardware, PATIENCE, Shared};
 use crate::ids::Family;
-use crate::mailbox;
 use crate::registers::Until;
 use crate::trouble::Trouble;
+use crate::{mailbox, spi};
 use linecard_ixgbe_regs::registers::*;
+use std::time::Duration;
+
+/// What may be done with a card's EEPROM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EepromAccess {
+    /// It is read.
+    #[default]
+    Read,
+    /// It is written as well, with [`Port::write_eeprom`](linecard_pmd_core::Port::write_eeprom). The driver sees to the
+    /// checksum; what the other words mean is the caller's business, and a wrong one can make the card useless.
+    Write,
+}
+
+/// The word that makes the sum right.
+const CHECKSUM: u32 = 0x3F;
+
+/// How long an X540 may take to copy its shadow RAM to the flash.
+const COPY: Duration = Duration::from_secs(5);
 
 /// §6.3.3.1: what words 0 to 0x3F sum up to, when the pointers' areas are left out.
 const SUM: u16 = 0xBABA;
@@ -57,20 +75,82 @@ fn word(hardware: &Hardware, at: u32) -> Result<u16, Trouble> {
 
 /// An error unless the checksum is right.
 pub(crate) fn check(hardware: &Hardware) -> Result<(), Trouble> {
+    let sum = sharing(hardware, || sum(hardware))?;
+    if sum == SUM { Ok(()) } else { Err(Trouble::Eeprom { sum }) }
+}
+
+/// The sum of all that counts. The caller has the EEPROM.
+fn sum(hardware: &Hardware) -> Result<u16, Trouble> {
     let (count, areas) = match hardware.family {
         Family::X550 => (OWN_OF_X550, AREAS_OF_X550),
         _ => (OWN, AREAS),
     };
     let never = if hardware.family == Family::I82599 { &[][..] } else { &NEVER };
-    let sum = sharing(hardware, || {
-        let own = read(hardware, 0, count)?;
-        let mut sum = total(&own);
-        for pointer in areas.filter(|pointer| !never.contains(pointer)) {
-            sum = sum.wrapping_add(area(hardware, pointer, own[pointer as usize])?);
+    let own = read(hardware, 0, count)?;
+    let mut sum = total(&own);
+    for pointer in areas.filter(|pointer| !never.contains(pointer)) {
+        sum = sum.wrapping_add(area(hardware, pointer, own[pointer as usize])?);
+    }
+    Ok(sum)
+}
+
+/// Writes bytes from byte `at` on, then the checksum, and has them kept. What is there already is not written again; nor
+/// is the checksum's word as anybody wants it.
+pub(crate) fn write(hardware: &Hardware, at: usize, bytes: &[u8]) -> Result<(), Trouble> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let first = at as u32 / 2;
+    let count = (at + bytes.len()).div_ceil(2) as u32 - first;
+    sharing(hardware, || {
+        let before = read(hardware, first, count)?;
+        let mut new: Vec<u8> = before.iter().flat_map(|word| word.to_le_bytes()).collect();
+        new[at % 2..][..bytes.len()].copy_from_slice(bytes);
+        let words = new.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        let changed = (first..).zip(words.zip(before)).filter(|(at, _)| *at != CHECKSUM);
+        for (at, (word, before)) in changed {
+            if word != before {
+                put(hardware, at, word)?;
+            }
         }
-        Ok(sum)
-    })?;
-    if sum == SUM { Ok(()) } else { Err(Trouble::Eeprom { sum }) }
+        let missing = SUM.wrapping_sub(sum(hardware)?);
+        if missing != 0 {
+            let checksum = read(hardware, CHECKSUM, 1)?[0];
+            put(hardware, CHECKSUM, checksum.wrapping_add(missing))?;
+        }
+        keep(hardware)
+    })
+}
+
+/// Writes a word, and sees that it is there.
+fn put(hardware: &Hardware, at: u32, word: u16) -> Result<(), Trouble> {
+    let registers = &hardware.registers;
+    match hardware.family {
+        Family::I82599 => spi::write(registers, at, word)?,
+        Family::X540 => {
+            registers.wait(&Until::set(&EEWR, eewr::DONE, PATIENCE))?;
+            let order = eewr::DATA.put(eewr::START.mask(), word.into());
+            registers.write(&EEWR, eewr::ADDR.put(order, at));
+            registers.wait(&Until::set(&EEWR, eewr::DONE, PATIENCE))?;
+        }
+        Family::X550 => mailbox::write(hardware, at, word)?,
+    }
+    let there = read(hardware, at, 1)?[0];
+    if there == word { Ok(()) } else { Err(Trouble::Unwritten { at, word, there }) }
+}
+
+/// An X540 and an X550 have written to a shadow RAM, which the flash is to follow.
+fn keep(hardware: &Hardware) -> Result<(), Trouble> {
+    let registers = &hardware.registers;
+    match hardware.family {
+        Family::I82599 => Ok(()),
+        Family::X540 => {
+            registers.wait(&Until::set(&EEC, eec::FLUDONE, COPY))?;
+            registers.set(&EEC, eec::FLUPD);
+            registers.wait(&Until::set(&EEC, eec::FLUDONE, COPY))
+        }
+        Family::X550 => mailbox::save(hardware),
+    }
 }
 
 fn total(words: &[u16]) -> u16 {

@@ -1,5 +1,6 @@
 //! A look inside: EEPROM, module, registers, firmware; and the lamp.
 
+use crate::eeprom::EepromAccess;
 use crate::function::Function;
 use crate::ids::{Family, Media};
 use crate::port::IxgbePort;
@@ -27,7 +28,7 @@ const LAMP_BITS: u32 = 8;
 impl IxgbePort {
     /// Bytes of the EEPROM: 2^(6 + n) words (§8.2.3.2.1).
     pub(crate) fn eeprom_bytes(&mut self, range: Range<usize>) -> Result<Vec<u8>, Error> {
-        let size = 2 << (6 + self.hardware.registers.field(&EEC, eec::SIZE));
+        let size = self.eeprom_size();
         if range.end > size || range.start > range.end {
             let (port, hint) = (self.engine.info.name.clone(), "; it counts bytes".into());
             let asked = range.end.max(range.start);
@@ -39,6 +40,26 @@ impl IxgbePort {
         let words = self.at("read the EEPROM", read)?;
         let bytes = words.into_iter().flat_map(u16::to_le_bytes);
         Ok(bytes.skip(range.start % 2).take(range.len()).collect())
+    }
+
+    fn eeprom_size(&self) -> usize {
+        2 << (6 + self.hardware.registers.field(&EEC, eec::SIZE))
+    }
+
+    pub(crate) fn put_eeprom_bytes(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        if self.eeprom == EepromAccess::Read {
+            return Err(self.cannot(
+                "write its EEPROM unless asked for IxgbeOptions::eeprom(EepromAccess::Write)",
+            ));
+        }
+        let max = self.eeprom_size();
+        let asked = at.saturating_add(bytes.len());
+        if asked > max {
+            let (port, hint) = (self.engine.info.name.clone(), "; it counts bytes".into());
+            return Err(Error::Range { port, what: "EEPROM byte", asked, min: 0, max, hint });
+        }
+        let written = eeprom::write(&self.hardware, at, bytes);
+        self.at("write the EEPROM", written)
     }
 
     /// Every register that the driver knows and that reading does not change.

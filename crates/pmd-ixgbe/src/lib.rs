@@ -75,12 +75,14 @@ mod rate;
 mod registers;
 mod rss;
 mod rx;
+mod spi;
 mod start;
 mod stats;
 mod trouble;
 mod tx;
 mod vf;
 
+pub use eeprom::EepromAccess;
 pub use fetch::Fetch;
 pub use flows::{DirectorMemory, FlowDirector};
 pub use ids::{Family, Media, family, virtual_family};

@@ -1,6 +1,7 @@
 //! Taking a card over: what the user wants of it, and what it can do.
 
 use crate::clock::Clock;
+use crate::eeprom::EepromAccess;
 use crate::engine::Engine;
 use crate::fetch::Fetch;
 use crate::filters::{self, EXTRA_ADDRESSES, Filters};
@@ -29,6 +30,7 @@ pub struct IxgbeOptions {
     outer_tag: Option<u16>,
     receive_path: ReceivePath,
     fetch: Fetch,
+    eeprom: EepromAccess,
 }
 
 impl Default for IxgbeOptions {
@@ -47,6 +49,7 @@ impl IxgbeOptions {
             outer_tag: None,
             receive_path: ReceivePath::best(),
             fetch: Fetch::default(),
+            eeprom: EepromAccess::Read,
         }
     }
 
@@ -75,6 +78,12 @@ impl IxgbeOptions {
     /// How the flow director works; perfect filters in 64 KiB unless told.
     pub fn flow_director(mut self, director: FlowDirector) -> Self {
         self.director = director;
+        self
+    }
+
+    /// Whether the EEPROM may be written; only read unless told.
+    pub fn eeprom(mut self, access: EepromAccess) -> Self {
+        self.eeprom = access;
         self
     }
 
@@ -140,6 +149,7 @@ fn take_over(
         lamps: None,
         interval: options.interval,
         outer_tag: options.outer_tag,
+        eeprom: options.eeprom,
         sums: Sums::default(),
         link,
         gone: false,
@@ -194,14 +204,14 @@ fn capabilities(hardware: &Hardware, options: &IxgbeOptions) -> Capabilities {
         rx_wake_up: wakes,
         events: true,
         flows: flows::capabilities(options.director),
-        controls: controls(hardware),
+        controls: controls(hardware, options),
     }
 }
 
 /// EITR counts in units of 2 µs: below, interrupts are not moderated.
 const LEAST_INTERVAL: Duration = Duration::from_micros(2);
 
-fn controls(hardware: &Hardware) -> Controls {
+fn controls(hardware: &Hardware, options: &IxgbeOptions) -> Controls {
     let mut every = Controls::FLOW_CONTROL
         | Controls::TX_RATE
         | Controls::QUEUE_RESTART
@@ -210,6 +220,7 @@ fn controls(hardware: &Hardware) -> Controls {
         | Controls::FIRMWARE
         | Controls::LED;
     every.set(Controls::MODULE, (hardware.family, hardware.media) == (Family::I82599, Media::Sfp));
+    every.set(Controls::EEPROM_WRITE, options.eeprom == EepromAccess::Write);
     every.set(Controls::TIME_SYNC, ids::has_clock(hardware.function.device.identity()));
     every
 }

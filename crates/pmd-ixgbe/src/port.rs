@@ -2,6 +2,7 @@
 
 use crate::classes::{Classes, WITHOUT};
 use crate::clock::{Clock, Stamp};
+use crate::eeprom::EepromAccess;
 use crate::engine::{Engine, frame};
 use crate::filters::Filters;
 use crate::flows::{Flows, No};
@@ -55,6 +56,7 @@ pub struct IxgbePort {
     pub(crate) interval: Duration,
     /// EtherType of the outer tag that every frame has, if it has one.
     pub(crate) outer_tag: Option<u16>,
+    pub(crate) eeprom: EepromAccess,
     pub(crate) sums: Sums,
     pub(crate) link: Link,
     pub(crate) gone: bool,
@@ -246,6 +248,10 @@ impl Driver for IxgbePort {
 
     fn read_eeprom(&mut self, range: Range<usize>) -> Result<Vec<u8>, Error> {
         self.eeprom_bytes(range)
+    }
+
+    fn write_eeprom(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.put_eeprom_bytes(at, bytes)
     }
 
     fn registers(&mut self) -> Result<Vec<RegisterValue>, Error> {

@@ -33,6 +33,14 @@ pub(crate) enum Trouble {
         "the EEPROM's words, those behind pointers included, sum up to {sum:#06x} and not to 0xbaba: the card's settings are damaged"
     )]
     Eeprom { sum: u16 },
+    /// A word of the EEPROM that did not take what was written.
+    #[error(
+        "word {at:#x} of the EEPROM is {there:#06x} and not {word:#06x}, which was written: it may be protected"
+    )]
+    Unwritten { at: u32, word: u16, there: u16 },
+    /// The part on an 82599's SPI bus.
+    #[error("the EEPROM is busy with a write, and does not end: power the card off and on")]
+    Busy,
     /// The firmware, behind its mailbox.
     #[error("the card's firmware {what}: update it, or power the card off and on")]
     Firmware { what: &'static str },

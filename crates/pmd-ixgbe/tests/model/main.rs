@@ -6,6 +6,7 @@ mod conformance;
 mod controls;
 mod copper;
 mod drops;
+mod eeprom;
 mod ends;
 mod faults;
 mod features;
