@@ -101,16 +101,25 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Gets the memory. VFU is not granted while the other side has it.
+    /// Gets the memory, unless the other side has it: then VFU is not granted.
+    fn try_to_own(&mut self) -> Result<bool, Trouble> {
+        self.registers.write(&VFMAILBOX, vfmailbox::VFU.mask());
+        Ok(vfmailbox::VFU.is_set(self.word()?))
+    }
+
+    /// Gets the memory.
     fn own(&mut self) -> Result<(), Trouble> {
-        self.wait("VFU (the physical function lets the mailbox's memory go)", |mailbox| {
-            mailbox.registers.write(&VFMAILBOX, vfmailbox::VFU.mask());
-            Ok(vfmailbox::VFU.is_set(mailbox.word()?))
-        })
+        let wanted = "VFU (the physical function lets the mailbox's memory go)";
+        self.wait(wanted, Self::try_to_own)
     }
 
     /// Says something, and waits for the answer.
     pub(super) fn ask(&mut self, message: &[u32]) -> Result<Message, Trouble> {
+        // What the other side has said meanwhile is heard before it is written over.
+        if self.take(vfmailbox::PFSTS)? {
+            self.own()?;
+            self.listen();
+        }
         self.own()?;
         self.kept &= !(vfmailbox::PFSTS.mask() | vfmailbox::PFACK.mask());
         for (index, word) in (0..VFMBMEM.count()).zip(message) {
@@ -123,7 +132,8 @@ impl Mailbox {
         for _ in 0..MOST_CONTROLS {
             let answered = |mailbox: &mut Self| mailbox.take(vfmailbox::PFSTS);
             self.wait("PFSTS (the driver of the physical function answers)", answered)?;
-            let answer = self.listen()?;
+            self.own()?;
+            let answer = self.listen();
             if answer[0] & KIND == message[0] & KIND {
                 return Ok(answer);
             }
@@ -131,21 +141,22 @@ impl Mailbox {
         Err(Trouble::Babble { asked: message[0] & KIND })
     }
 
-    /// Takes a message out.
-    fn listen(&mut self) -> Result<Message, Trouble> {
-        self.own()?;
+    /// Takes a message out of the memory, which is ours, and lets that go.
+    fn listen(&mut self) -> Message {
         let message = std::array::from_fn(|i| self.registers.read_at(&VFMBMEM, i as u32));
         self.registers.write(&VFMAILBOX, vfmailbox::ACK.mask());
         if message[0] & KIND == CONTROL && message[0] & CLEAR_TO_SEND == 0 {
             self.news.forgotten = true;
         }
-        Ok(message)
+        message
     }
 
-    /// What has come since the last look. It answers nothing.
+    /// What has come since the last look. It answers nothing, and does not wait: what the other side still
+    /// writes is for the next look.
     pub(super) fn look(&mut self) -> Result<News, Trouble> {
-        if self.take(vfmailbox::PFSTS)? {
-            self.listen()?;
+        if vfmailbox::PFSTS.is_set(self.word()?) && self.try_to_own()? {
+            self.kept &= !vfmailbox::PFSTS.mask();
+            self.listen();
         }
         let word = self.word()?;
         self.kept &= !vfmailbox::RSTD.mask();

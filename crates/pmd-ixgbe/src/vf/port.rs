@@ -4,7 +4,7 @@ use super::interrupts::Interrupts;
 use super::open::{COUNTED, MORE_UNICAST};
 use super::request::{Agent, MOST_HASHES, Mode};
 use super::start::WAY;
-use super::stats::Sums;
+use super::stats::{Ours, Sums};
 use crate::engine::Engine;
 use crate::function::Function;
 use crate::ids::Family;
@@ -12,7 +12,7 @@ use crate::inspect;
 use crate::link;
 use crate::trouble::Trouble;
 use linecard_ixgbe_regs::all_of_virtual_function;
-use linecard_ixgbe_regs::registers::virtual_function::VFLINKS;
+use linecard_ixgbe_regs::registers::virtual_function::{VFLINKS, VTIVAR_MISC, vtivar_misc};
 use linecard_net::MacAddr;
 use linecard_pmd_core::{
     AllMulticast, Direction, Driver, Error, Event, Link, PortConfig, PortInfo, Promiscuous,
@@ -201,7 +201,13 @@ impl Driver for IxgbeVfPort {
     }
 
     fn device_stats(&self) -> Vec<(String, u64)> {
-        let mut all = self.sums.named(&self.function.registers);
+        // The mailbox's vector is there as long as nobody has reset the function.
+        let word = self.function.registers.read(&VTIVAR_MISC);
+        let ours = match self.interrupts.is_some() && !vtivar_misc::MAILBOX_VALID.is_set(word) {
+            true => Ours::Reset,
+            false => Ours::Still,
+        };
+        let mut all = self.sums.named(&self.function.registers, ours);
         all.push(("queues_that_did_not_stop".into(), self.function.kept() as u64));
         all
     }

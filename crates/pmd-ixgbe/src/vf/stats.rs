@@ -1,6 +1,6 @@
-//! Counters of a virtual function (§8.3.5.8). Reading does not clear them, and they wrap: they are added up
-//! here, and have to be asked for every few minutes. A reset of the card sets them to 0, one of the
-//! function does not.
+//! Counters of a virtual function (§8.3.5.8). Reading does not clear them, and they wrap, those of bytes after
+//! 55 s of a full link: they are added up here, and have to be asked for. A reset of the card sets them to
+//! 0, one of the function does not.
 
 use crate::registers::Registers;
 use linecard_ixgbe_regs::Register;
@@ -18,7 +18,14 @@ const COUNTERS: [(&str, &Register, Option<&Register>); 5] = [
 
 /// Sums since the port was started.
 #[derive(Debug, Default)]
-pub(super) struct Sums(Mutex<[Counter; COUNTERS.len()]>);
+pub(super) struct Sums(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    counters: [Counter; COUNTERS.len()],
+    /// The function has been reset since then, and its counters with it.
+    is_reset: bool,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counter {
@@ -42,13 +49,25 @@ fn read(registers: &Registers, low: &Register, high: Option<&Register>) -> (u64,
     }
 }
 
+/// Whose the function's registers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ours {
+    /// As the last start left them, or nothing runs.
+    Still,
+    /// A reset of the card has come since.
+    Reset,
+}
+
 impl Sums {
-    /// All, by name.
-    pub(super) fn named(&self, registers: &Registers) -> Vec<(String, u64)> {
-        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// All, by name. `ours`: whether the function is as a start has left it.
+    pub(super) fn named(&self, registers: &Registers, ours: Ours) -> Vec<(String, u64)> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ours == Ours::Reset && !std::mem::replace(&mut state.is_reset, true) {
+            state.counters.iter_mut().for_each(|counter| counter.last = 0);
+        }
         // Nobody answers: no figures.
         let is_gone = registers.read(&VFSTATUS) == u32::MAX;
-        let each = counters.iter_mut().zip(COUNTERS);
+        let each = state.counters.iter_mut().zip(COUNTERS);
         let each = each.map(|(counter, (name, low, high))| {
             if !is_gone {
                 let (now, width) = read(registers, low, high);
@@ -61,8 +80,9 @@ impl Sums {
 
     /// From now on.
     pub(super) fn clear(&self, registers: &Registers) {
-        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (counter, (_, low, high)) in counters.iter_mut().zip(COUNTERS) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_reset = false;
+        for (counter, (_, low, high)) in state.counters.iter_mut().zip(COUNTERS) {
             *counter = Counter { last: read(registers, low, high).0, sum: 0 };
         }
     }

@@ -323,6 +323,23 @@ fn what_the_host_says_on_its_own_account_is_no_answer() {
 }
 
 #[test]
+fn what_the_host_has_said_is_heard_though_something_else_is_asked_next() {
+    let mut end = start(PortConfig::new(&pool()));
+    end.card.host(|host, device| host.say(device, 0, &[0x0100]));
+    end.port.set_mac(MacAddr([2, 1, 0, 0, 0, 1])).unwrap();
+    assert_eq!(end.port.next_event().unwrap(), Some(Event::Reset));
+}
+
+#[test]
+fn counters_go_on_over_a_reset_of_the_physical_function() {
+    let mut end = start(PortConfig::new(&pool()));
+    assert_eq!(end.count(&[frame_to(GIVEN, 1), frame_to(GIVEN, 2)]), 2);
+    assert_eq!(end.named("rx_good_packets"), 2);
+    end.card.host(Host::restart);
+    assert_eq!((end.named("rx_good_packets"), end.named("rx_good_packets")), (2, 2));
+}
+
+#[test]
 fn each_driver_refuses_the_others_device() {
     let card = Modelled::looped();
     let function = card.function(Host::default());
