@@ -51,18 +51,21 @@ impl Receive {
     }
 
     /// Where the packet goes on. `None` if it is said to go on where it cannot: in a descriptor that is
-    /// not posted, or in which another does.
+    /// not posted, or in which another goes on.
     fn goes_on(&self, first: u64, status: u64) -> Option<On> {
         if receive::EOP.is_set(status) {
             return Some(On::Nowhere);
         }
         let cells = self.parts.ring.cells();
-        let next = match receive::RSC_COUNT.of(first) {
-            0 => cells.slot(self.next.wrapping_add(1)),
-            _ => receive::NEXTP.of(status) as usize,
+        let posted = self.posted.wrapping_sub(self.next);
+        // A frame that is not merged goes on in the descriptor behind, be it the first that is not posted
+        // yet: the device waits for it.
+        let (next, end) = match receive::RSC_COUNT.of(first) {
+            0 => (cells.slot(self.next.wrapping_add(1)), posted + 1),
+            _ => (receive::NEXTP.of(status) as usize, posted),
         };
         let ahead = (next as u32).wrapping_sub(self.next) & (cells.len() - 1);
-        let is_posted = ahead > 0 && ahead < self.posted.wrapping_sub(self.next);
+        let is_posted = ahead > 0 && ahead < end;
         let is_free = matches!(self.heads.as_ref()?.0.get(next)?, Partial::None);
         (is_posted && is_free).then_some(On::At(next))
     }
