@@ -37,9 +37,12 @@ pub(crate) struct FlowDirector {
     filters: Vec<Filter>,
 }
 
-/// Bits of a bucket's hash, for perfect filters.
-const PERFECT_HASH: u32 = 0x1FFF;
-const SIGNATURE_HASH: u32 = 0x7FFF;
+/// Bits of a bucket's hash with the least memory, for filters of both kinds; twice the memory has one more.
+const PERFECT_BUCKET: u32 = 0x7FF;
+const SIGNATURE_BUCKET: u32 = 0x1FFF;
+
+/// Bits of a signature.
+const SIGNATURE: u32 = 0x7FFF;
 
 /// The hash of §7.1.2.7.3: the exclusive or of the stream, shifted to each bit of the key.
 fn hash(key: u32, tuple: &Tuple) -> u32 {
@@ -114,8 +117,9 @@ impl Device {
 
     fn find_perfect(&self, tuple: &Tuple, bucket: u32) -> Option<Filter> {
         let mut filters = self.director.filters.iter();
-        let is_it =
-            |filter: &&Filter| filter.tuple == *tuple && (filter.hash ^ bucket) & PERFECT_HASH == 0;
+        let is_it = |filter: &&Filter| {
+            filter.tuple == *tuple && (filter.hash ^ bucket) & self.buckets() == 0
+        };
         filters.find(is_it).copied()
     }
 
@@ -124,8 +128,8 @@ impl Device {
         let kind = tuple.words[0] >> 16;
         let mut filters = self.director.filters.iter();
         let is_it = |filter: &&Filter| {
-            (filter.hash ^ bucket) & SIGNATURE_HASH == 0
-                && (filter.index ^ signature) & SIGNATURE_HASH == 0
+            (filter.hash ^ bucket) & self.buckets() == 0
+                && (filter.index ^ signature) & SIGNATURE == 0
                 && filter.tuple.words[0] >> 16 == kind
         };
         filters.find(is_it).copied()
@@ -181,6 +185,13 @@ impl Device {
         self.file.set(&FDIRCTRL, 0, value | fdirctrl::INIT_DONE.mask());
         self.late(&FDIRCTRL, 0, fdirctrl::INIT_DONE.mask(), 0);
         self.tell_free();
+    }
+
+    /// Bits of a hash that choose a bucket: as many as there are buckets (§7.1.2.7.5).
+    fn buckets(&self) -> u32 {
+        let least = if self.is_perfect() { PERFECT_BUCKET } else { SIGNATURE_BUCKET };
+        let more = fdirctrl::PBALLOC.of(self.file.get(&FDIRCTRL)).saturating_sub(1);
+        ((least + 1) << more) - 1
     }
 
     fn capacity(&self) -> usize {
@@ -246,7 +257,7 @@ impl Device {
     }
 
     fn position(&self, filter: &Filter) -> Option<usize> {
-        let mask = if self.is_perfect() { PERFECT_HASH } else { SIGNATURE_HASH };
+        let mask = self.buckets();
         self.director
             .filters
             .iter()

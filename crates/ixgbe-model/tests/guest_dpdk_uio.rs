@@ -8,6 +8,7 @@
 //! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --qtest {run}/qtest --wire cable --card {socket:one}:5 --card {socket:two}:6
 
 #[path = "guest_dpdk/testpmd.rs"]
+#[expect(dead_code, reason = "this file needs a part of it only")]
 mod testpmd;
 
 use linecard_testbed::{Need, guest, needs};

@@ -42,3 +42,42 @@ pub(crate) fn forward(addressing: &str) -> Totals {
         dropped: number("RX-dropped:") + number("TX-dropped:"),
     }
 }
+
+/// Has each card put what has two bytes at an offset into queue 1, lets packets go round, and says what each
+/// queue of each card has received.
+pub(crate) fn steer(addressing: &str, words: [(u16, &str); 2]) -> [[u64; 2]; 2] {
+    let [one, other] = CARDS;
+    let mut testpmd = Program::new("dpdk-testpmd")
+        .words("-l 0,1 --in-memory --no-telemetry")
+        .args([addressing, "-a", one, "-a", other, "--"])
+        .words("-i --rxq=2 --txq=2 --disable-rss --total-num-mbufs=4096 --no-mlockall")
+        .words("--rxd=256 --txd=256")
+        .within(Duration::from_secs(150))
+        .spawn()
+        .unwrap();
+    testpmd.wait_for("testpmd>", Duration::from_secs(60)).unwrap();
+    for (card, (offset, word)) in words.into_iter().enumerate() {
+        let flow = "eth / ipv4 dst is 198.18.0.2 / udp dst is 9";
+        let raw = format!("raw relative is 0 search is 0 offset is {offset} limit is 0");
+        let queue = "end actions queue index 1 / end";
+        let line = format!(
+            "flow create {card} ingress pattern {flow} / {raw} pattern_hex is {word} / {queue}"
+        );
+        testpmd.send_line(&line).unwrap();
+    }
+    testpmd.send_line("start tx_first").unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    // What it says comes when it ends: it is no terminal that it speaks to.
+    testpmd.send_line("stop").unwrap();
+    testpmd.send_line("quit").unwrap();
+    let output = testpmd.wait(Duration::from_secs(60)).unwrap();
+    assert_eq!(output.stdout.matches("Flow rule #0 created").count(), 2, "{}", output.printed());
+    let received = |card: usize, queue: usize| {
+        let label = format!("Forward Stats for RX Port= {card}/Queue= {queue} ");
+        // Queues without packets are left out.
+        let after = output.stdout.split_once(&label).map_or("", |(_, after)| after);
+        let number = after.split_once("RX-packets:").map_or("0", |(_, after)| after.trim_start());
+        number.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
+    };
+    [0, 1].map(|card| [0, 1].map(|queue| received(card, queue)))
+}
