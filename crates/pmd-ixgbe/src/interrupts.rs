@@ -11,6 +11,22 @@ use std::time::Duration;
 /// With one cause a bit, EICR and EIMS tell of 16 queues; beyond that vectors share bits (§7.3.4).
 pub(crate) const MOST_QUEUES: usize = 63;
 
+/// EITR counts up to 511 times 2 µs (§8.2.3.5.12).
+pub(crate) const MOST_INTERVAL: Duration = Duration::from_micros(1022);
+
+/// What EITR holds for the least time between two interrupts.
+pub(crate) fn units(interval: Duration) -> u32 {
+    (interval.min(MOST_INTERVAL).as_micros() / 2) as u32
+}
+
+/// That an interval is one that the card can keep.
+pub(crate) fn check(interval: Duration) -> Result<(), Trouble> {
+    match interval > MOST_INTERVAL {
+        true => Err(Trouble::Interval { asked: interval }),
+        false => Ok(()),
+    }
+}
+
 /// The bell of a receive queue: what to sleep on.
 #[derive(Debug)]
 pub(crate) struct Bell {
@@ -112,10 +128,8 @@ fn route(hardware: &Hardware, queues: u32, many: bool, interval: Duration) {
         registers.write(&EIAC, eicr::RTXQ.mask());
         registers.fill(&EIAM_EX, u32::MAX);
         (0..queues).for_each(|queue| point(hardware, queue));
-        // 2 µs a unit (§8.2.3.5.12).
-        let units = (interval.as_micros() / 2).min(511) as u32;
-        (0..queues)
-            .for_each(|queue| registers.write_at(&EITR, queue, eitr::INTERVAL.put(0, units)));
+        let word = eitr::INTERVAL.put(0, units(interval));
+        (0..queues).for_each(|queue| registers.write_at(&EITR, queue, word));
     } else {
         registers.write(&GPIE, 0);
         registers.write(&EIAC, 0);

@@ -8,6 +8,7 @@ use crate::filters::{self, EXTRA_ADDRESSES, Filters};
 use crate::flows::{self, DirectorMemory, FlowDirector, Flows};
 use crate::hardware::Hardware;
 use crate::ids::{Family, Media};
+use crate::interrupts::check;
 use crate::port::{IxgbePort, KIB, LARGEST, OVERHEAD};
 use crate::rx::ReceivePath;
 use crate::stats::Sums;
@@ -59,7 +60,7 @@ impl IxgbeOptions {
         self
     }
 
-    /// The least time between two interrupts of a receive queue: up to 1,022 µs, in steps of 2 µs
+    /// The least time between two interrupts of a receive queue: up to 1,022 µs, more is refused, in steps of 2 µs
     /// (EITR, §7.3.2.1).
     pub fn interrupt_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
@@ -122,6 +123,7 @@ fn take_over(
     if !options.receive_path.is_supported() {
         return Err(Trouble::Processor { path: options.receive_path.name() });
     }
+    check(options.interval)?;
     let identity = device.identity();
     let card = ids::family(identity).ok_or_else(|| stranger(identity))?;
     let node = device.node();

@@ -1,5 +1,6 @@
 //! What goes wrong between the driver and the card.
 
+use crate::interrupts::MOST_INTERVAL;
 use linecard_eal::device::DeviceError;
 use linecard_pmd_core::Error;
 use std::io;
@@ -28,6 +29,9 @@ pub(crate) enum Trouble {
         "this processor does not run the receive path {path}: ask for none, and the best is taken"
     )]
     Processor { path: &'static str },
+    /// More than EITR holds.
+    #[error("an interrupt interval of {asked:?}: the card counts up to {MOST_INTERVAL:?}")]
+    Interval { asked: Duration },
     /// The EEPROM's checksum is wrong.
     #[error(
         "the EEPROM's words, those behind pointers included, sum up to {sum:#06x} and not to 0xbaba: the card's settings are damaged"

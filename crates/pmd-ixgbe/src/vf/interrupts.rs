@@ -2,7 +2,7 @@
 //! for the mailbox.
 
 use crate::function::Function;
-use crate::interrupts::Bell;
+use crate::interrupts::{Bell, units};
 use crate::trouble::Trouble;
 use linecard_eal::device::{InterruptKind, Vector};
 use linecard_ixgbe_regs::registers::virtual_function::*;
@@ -76,8 +76,6 @@ fn route(function: &Function, bells: u32, interval: Duration) {
     registers.write(&VTEIAC, vteiac::VECTORS.mask());
     registers.write(&VTEIAM, vteiam::VECTORS.mask());
     registers.fill(&VTIVAR, 0);
-    // 2 µs a unit, as EITR (§8.2.3.5.12).
-    let units = (interval.as_micros() / 2).min(511) as u32;
     for queue in 0..bells {
         let (entry, valid) = match queue % 2 {
             0 => (vtivar::RX_EVEN, vtivar::RX_EVEN_VALID),
@@ -85,7 +83,7 @@ fn route(function: &Function, bells: u32, interval: Duration) {
         };
         let word = registers.read_at(&VTIVAR, queue / 2);
         registers.write_at(&VTIVAR, queue / 2, valid.put(entry.put(word, queue), 1));
-        registers.write_at(&VTEITR, queue, vteitr::INTERVAL.put(0, units));
+        registers.write_at(&VTEITR, queue, vteitr::INTERVAL.put(0, units(interval)));
     }
     let word = vtivar_misc::MAILBOX.put(vtivar_misc::MAILBOX_VALID.mask(), bells);
     registers.write(&VTIVAR_MISC, word);

@@ -8,6 +8,7 @@ use super::stats::Sums;
 use crate::engine::Engine;
 use crate::fetch::Fetch;
 use crate::function::{Function, Kind};
+use crate::interrupts::check;
 use crate::port::KIB;
 use crate::registers::Until;
 use crate::rx::ReceivePath;
@@ -70,7 +71,7 @@ impl IxgbeVfOptions {
         self
     }
 
-    /// The least time between two interrupts of a receive queue: up to 1,022 µs, in steps of 2 µs.
+    /// The least time between two interrupts of a receive queue: up to 1,022 µs, more is refused, in steps of 2 µs.
     pub fn interrupt_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -112,6 +113,7 @@ fn take_over(
     if !options.receive_path.is_supported() {
         return Err(Trouble::Processor { path: options.receive_path.name() });
     }
+    check(options.interval)?;
     let identity = device.identity();
     let family = ids::virtual_family(identity).ok_or_else(|| stranger(identity))?;
     let node = device.node();

@@ -499,3 +499,15 @@ fn behind_an_outer_tag_the_inner_one_is_filtered_stripped_and_inserted() {
     assert_eq!(got[0].l4_checksum(), linecard_mbuf::ChecksumStatus::Good);
     right.card.assert_clean();
 }
+
+#[test]
+fn an_interrupt_interval_beyond_the_cards_is_refused() {
+    let open = |micros| {
+        let interval = Duration::from_micros(micros);
+        let options = crate::options().interrupt_interval(interval);
+        IxgbePort::open(Box::new(Modelled::looped()), options)
+    };
+    let refused = open(1023).unwrap_err().to_string();
+    assert!(refused.contains("1.022ms"), "{refused}");
+    assert!(open(1022).is_ok());
+}
