@@ -20,7 +20,7 @@ use linecard_pmd_core::{
     Adjust, Configured, Event, FlowControl, LinkState, Pause, Port, PortConfig, Queues, RxOffloads,
     Started, TimeSync, TxOffloads,
 };
-use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort};
+use linecard_pmd_ixgbe::{EepromAccess, IxgbeOptions, IxgbePort};
 use linecard_testbed::netns::Netns;
 use linecard_testbed::programs::Program;
 use linecard_testbed::{Need, guest, needs};
@@ -165,6 +165,32 @@ fn eeprom_and_module_are_what_ethtool_read_of_the_same_card() {
     assert_eq!(port.read_eeprom(0..128).unwrap(), KERNEL.eeprom);
     assert_eq!(port.module().unwrap().bytes, KERNEL.module);
     assert!(port.firmware().unwrap().starts_with("0x"));
+}
+
+/// The kernel's driver takes no card whose checksum is wrong.
+#[test]
+#[ignore = "guest level: cargo xtask test guest"]
+fn an_eeprom_that_was_written_is_right_to_the_kernel() {
+    const AT: usize = 0x2A;
+    if !needs(&[Need::Guest]) {
+        return;
+    }
+    LazyLock::force(&KERNEL);
+    let write = |byte: u8| {
+        let device = pci::open(OURS.parse().unwrap()).unwrap();
+        let options = IxgbeOptions::new().eeprom(EepromAccess::Write);
+        let mut port = Port::open(IxgbePort::open(device, options).unwrap());
+        port.write_eeprom(AT, &[byte]).unwrap();
+    };
+    let before = KERNEL.eeprom[AT];
+    write(!before);
+    guest::bind(OURS, "ixgbe").unwrap();
+    let name = guest::interface_of(OURS).unwrap();
+    let words = format!("-e {name} offset {AT:#x} length 1");
+    let said = Program::new("ethtool").words(&words).run().unwrap().stdout;
+    guest::bind(OURS, "vfio-pci").unwrap();
+    write(before);
+    assert!(said.trim_end().ends_with(&format!("{:02x}", !before)), "{said}");
 }
 
 #[test]
