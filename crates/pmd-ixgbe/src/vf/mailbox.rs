@@ -26,6 +26,10 @@ const CONTROL: u32 = 0x0100;
 /// Messages of that kind before an answer, at most.
 const MOST_CONTROLS: usize = 16;
 
+/// How long the other side may take to answer. The kernel's driver of a function waits for a second; a host that
+/// is a program may have to wait for a processor.
+const ANSWER: Duration = Duration::from_secs(6);
+
 /// Between two looks.
 const PAUSE: Duration = Duration::from_micros(50);
 
@@ -69,21 +73,22 @@ impl Mailbox {
         Ok(set)
     }
 
-    /// Waits until `is_so`, and never for longer than a second.
+    /// Waits until `is_so`, and never for longer than told.
     fn wait(
         &mut self,
+        within: Duration,
         wanted: &str,
         mut is_so: impl FnMut(&mut Self) -> Result<bool, Trouble>,
     ) -> Result<(), Trouble> {
         let begin = Instant::now();
         while !is_so(self)? {
-            if begin.elapsed() > PATIENCE {
+            if begin.elapsed() > within {
                 return Err(Trouble::Late {
                     register: VFMAILBOX.name.to_owned(),
                     section: VFMAILBOX.section,
                     wanted: wanted.to_owned(),
                     word: self.word()?,
-                    within: PATIENCE,
+                    within,
                 });
             }
             std::thread::sleep(PAUSE);
@@ -94,7 +99,11 @@ impl Mailbox {
     /// Waits until the physical function is not being reset. Without a driver it is for ever.
     pub(super) fn wait_for_physical(&mut self) -> Result<(), Trouble> {
         let is_up = |mailbox: &mut Self| Ok(!vfmailbox::RSTI.is_set(mailbox.word()?));
-        self.wait("without RSTI (the driver of the physical function has set it up)", is_up)?;
+        self.wait(
+            PATIENCE,
+            "without RSTI (the driver of the physical function has set it up)",
+            is_up,
+        )?;
         // What was there before the reset was for somebody else.
         self.kept = 0;
         self.news = News::default();
@@ -110,7 +119,7 @@ impl Mailbox {
     /// Gets the memory.
     fn own(&mut self) -> Result<(), Trouble> {
         let wanted = "VFU (the physical function lets the mailbox's memory go)";
-        self.wait(wanted, Self::try_to_own)
+        self.wait(ANSWER, wanted, Self::try_to_own)
     }
 
     /// Says something, and waits for the answer.
@@ -128,10 +137,10 @@ impl Mailbox {
         // Without VFU: this lets the memory go.
         self.registers.write(&VFMAILBOX, vfmailbox::REQ.mask());
         let taken = |mailbox: &mut Self| mailbox.take(vfmailbox::PFACK);
-        self.wait("PFACK (the driver of the physical function takes the message)", taken)?;
+        self.wait(ANSWER, "PFACK (the driver of the physical function takes the message)", taken)?;
         for _ in 0..MOST_CONTROLS {
             let answered = |mailbox: &mut Self| mailbox.take(vfmailbox::PFSTS);
-            self.wait("PFSTS (the driver of the physical function answers)", answered)?;
+            self.wait(ANSWER, "PFSTS (the driver of the physical function answers)", answered)?;
             self.own()?;
             let answer = self.listen();
             if answer[0] & KIND == message[0] & KIND {

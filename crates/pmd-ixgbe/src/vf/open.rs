@@ -97,8 +97,8 @@ impl IxgbeVfPort {
     ///
     /// # Errors
     /// [`Error::Refused`] if it is no such function, or the processor does not run the path that was
-    /// asked for; [`Error::System`] if the driver of the physical function does not answer within a
-    /// second, as when there is none; [`Error::Gone`].
+    /// asked for; [`Error::System`] if the driver of the physical function does not answer within six
+    /// seconds, or there is none; [`Error::Gone`].
     pub fn open(device: Box<dyn Device>, options: IxgbeVfOptions) -> Result<Self, Error> {
         let name = options.name.clone().unwrap_or_else(|| device.name().to_owned());
         take_over(device, name.clone(), &options).map_err(|trouble| trouble.at(&name, "open"))
