@@ -42,7 +42,8 @@
 //!
 //! # Who says that it is faithful
 //!
-//! Linux's `ixgbe` and its self test, and DPDK's `net_ixgbe`, in guests (`tests/guest_*.rs`).
+//! Linux's `ixgbe` and its self test, and DPDK's `net_ixgbe`, in guests (`tests/guest_*.rs`). Of virtual functions:
+//! Linux's `ixgbevf`, with DPDK's driver as the physical function's.
 //!
 //! # What it does not have
 //!

@@ -31,7 +31,8 @@ pub(crate) fn bar(
         BarKind::Memory { .. } => {
             // A BAR smaller than a page may begin within one; the kernel maps the page.
             let skip = (info.start % base_page() as u64) as usize;
-            let map = MmapOptions::new().len(skip.saturating_add(len)).map_raw(&file).map_err(failed)?;
+            let map =
+                MmapOptions::new().len(skip.saturating_add(len)).map_raw(&file).map_err(failed)?;
             // SAFETY: the mapping is of a device's registers (or, in a test, of a file of no other
             // use), for reading and writing.
             let page = unsafe { Mmio::over_with(map, open) };

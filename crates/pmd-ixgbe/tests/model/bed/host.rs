@@ -1,5 +1,5 @@
 //! A driver of the physical function: just enough of one that virtual functions have somebody to ask.
-//! Third parties take its place in guests (`guest_vf`).
+//! Third parties take its place in guests (`guest_virtual_function`).
 
 use linecard_ixgbe_model::{Bar, Device};
 use linecard_ixgbe_regs::Register;

@@ -1,15 +1,15 @@
 //! A port on a virtual function over vfio-pci and an IOMMU. Third parties have the rest: DPDK's testpmd the
 //! physical function, and Linux's `ixgbe` the card at the other end of the cable.
 //!
-//! guest: iommu=intel, nodes=1, cpus=2, memory=1024, hugepages=128, limit=300
-//! guest: modules=ixgbe+8021q, carried=vfio-pci, programs=dpdk-testpmd+ip+ping+taskset, built=linecard/bin/linecard
+//! guest: iommu=intel, nodes=1, cpus=3, memory=1024, hugepages=128, limit=300
+//! guest: modules=ixgbe+8021q, carried=vfio-pci, programs=dpdk-testpmd+ip+ping, built=linecard/bin/linecard
 //! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:physical},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:virtual},addr=6
 //! guest: device=x-pci-proxy-dev,id=nic2,fd={socket:peer},addr=7
 //! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --iommu --qtest {run}/qtest --wire cable --card {socket:physical}:5 --card {socket:peer}:7 --vf 0:{socket:virtual}:6
 
-#[path = "../../ixgbe-model/tests/guest_vf/host.rs"]
+#[path = "../../ixgbe-model/tests/guest_ixgbevf/host.rs"]
 mod host;
 #[path = "../../ixgbe-model/tests/guest_linux/stage.rs"]
 #[expect(dead_code, reason = "this file needs a part of the stage only")]
@@ -55,7 +55,6 @@ static OTHERS: LazyLock<Others> = LazyLock::new(|| {
     let mac = std::fs::read_to_string(format!("/sys/class/net/{name}/address")).unwrap();
     let peer = End::new("peer", PEER, "198.51.100.2/24");
     peer.wait_for_link();
-    host::listens_again();
     let mac = mac.trim().parse().unwrap();
     Others { host: Mutex::new(Some(host)), peer, mac }
 });
@@ -199,7 +198,7 @@ fn pings_of_the_kernels_are_answered_by_the_program() {
     OTHERS.peer.netns.ip("neigh flush all").run().unwrap();
     let mut running = Program::new("linecard")
         .args(["fwd", "--port", &format!("pci:{VIRTUAL}")])
-        .words("--mode icmpecho --lcores 0")
+        .words("--mode icmpecho --lcores 2")
         .within(Duration::from_secs(240))
         .spawn()
         .unwrap();

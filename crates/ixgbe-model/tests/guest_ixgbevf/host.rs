@@ -16,38 +16,24 @@ pub(crate) const PHYSICAL: &str = "0000:00:05.0";
 /// testpmd on the physical function, up, with `functions` virtual ones. Queues are two a pool, with RSS
 /// by the ports of UDP.
 ///
-/// It does not forward: polling would keep the thread that answers from its processor, which in a guest
-/// without one of its own for each is longer than Linux's driver waits.
+/// Linux's driver of a virtual function spins in the kernel, on whichever processor it is, while it waits for an
+/// answer, and not for long. Whoever gives it must find another one: the guest has three, and testpmd is bound to
+/// none and polls on none, as it does not forward.
 pub(crate) fn start(functions: u32) -> Running {
     guest::load_module("vfio-pci").unwrap();
     guest::bind(PHYSICAL, "vfio-pci").unwrap();
     let devices = devices(functions);
-    keep_off_its_processor();
-    let mut testpmd = Program::new("taskset")
+    let mut testpmd = Program::new("dpdk-testpmd")
         .env("SYSFS_PCI_DEVICES", &devices)
-        .words("-c 1 dpdk-testpmd --lcores (0-1)@1 --in-memory --no-telemetry --iova-mode=va -a")
+        .words("--lcores (0-1)@(0-2) --in-memory --no-telemetry --iova-mode=va -a")
         .args([PHYSICAL, "--"])
-        .words("-i --rxq=2 --txq=2 --rss-udp --enable-drop-en")
+        .words("-i --rxq=2 --txq=2 --rss-udp --enable-drop-en --enable-hw-vlan-filter")
         .words("--total-num-mbufs=4096 --no-mlockall --rxd=256 --txd=256")
         .within(Duration::from_secs(400))
         .spawn()
         .unwrap();
     testpmd.wait_for("testpmd>", Duration::from_secs(60)).unwrap();
     testpmd
-}
-
-/// DPDK's driver looks at nothing for four seconds after its link has changed, be it a mailbox; Linux's driver of
-/// a virtual function waits for one.
-pub(crate) fn listens_again() {
-    std::thread::sleep(Duration::from_secs(5));
-}
-
-/// Linux's driver of a virtual function spins in the kernel while it waits for an answer: whoever is to give it
-/// must not have to wait for that processor. All that this process starts, and what it starts from now on,
-/// runs on the first.
-fn keep_off_its_processor() {
-    let words = format!("-acp 0 {}", std::process::id());
-    Program::new("taskset").words(&words).run().unwrap();
 }
 
 /// A folder like `/sys/bus/pci/devices` with one card in it, that has virtual functions.

@@ -1,15 +1,15 @@
 //! A virtual function: Linux's `ixgbevf` drives it, and DPDK's testpmd the physical one; a card of Linux's
 //! `ixgbe` is at the other end of the cable.
 //!
-//! guest: iommu=intel, nodes=1, cpus=2, memory=1024, hugepages=128, limit=300
-//! guest: modules=ixgbe+8021q, carried=vfio-pci+ixgbevf, programs=dpdk-testpmd+taskset+ethtool+ip+ping+iperf3
+//! guest: iommu=intel, nodes=1, cpus=3, memory=1024, hugepages=128, limit=300
+//! guest: modules=ixgbe+8021q, carried=vfio-pci+ixgbevf, programs=dpdk-testpmd+ethtool+ip+ping+iperf3
 //! guest: qtest=unix:{run}/qtest,server=on,wait=off
 //! guest: device=x-pci-proxy-dev,id=nic0,fd={socket:physical},addr=5
 //! guest: device=x-pci-proxy-dev,id=nic1,fd={socket:virtual},addr=6
 //! guest: device=x-pci-proxy-dev,id=nic2,fd={socket:peer},addr=7
 //! host: linecard-ixgbe-model/bin/ixgbe-model qemu --strict --iommu --qtest {run}/qtest --wire cable --card {socket:physical}:5 --card {socket:peer}:7 --vf 0:{socket:virtual}:6
 
-#[path = "guest_vf/host.rs"]
+#[path = "guest_ixgbevf/host.rs"]
 mod host;
 #[path = "guest_linux/stage.rs"]
 #[expect(dead_code, reason = "this file needs a part of the stage only")]
@@ -30,15 +30,9 @@ const FAR: &str = "198.51.100.2";
 /// testpmd and the two ends, made by whoever comes first.
 fn stage() -> &'static Stage {
     static STAGE: LazyLock<(Running, Stage)> = LazyLock::new(|| {
-        std::fs::create_dir_all("/var/run/netns").unwrap();
         let host = host::start(2);
-        let far = End::new("far", PEER, "198.51.100.2/24");
-        far.wait_for_link();
-        host::listens_again();
         guest::load_module("ixgbevf").unwrap();
-        let near = End::new("near", VIRTUAL, "198.51.100.1/24");
-        near.wait_for_link();
-        (host, Stage { near, far })
+        (host, Stage::between(VIRTUAL, PEER))
     });
     &STAGE.1
 }
