@@ -22,14 +22,21 @@ pub(crate) struct Suite {
 }
 
 impl Suite {
-    /// All of the workspace.
+    /// All of the workspace. Their programs are known by the files' names alone.
+    ///
+    /// # Errors
+    /// A head that is wrong, or a name that two files have.
     pub(crate) fn all() -> Result<Vec<Self>> {
-        let mut suites = Vec::new();
+        let mut suites: Vec<Self> = Vec::new();
         for package in Workspace::load()?.packages {
             let tests = package.targets.iter().filter(|target| target.is_test());
             for target in tests.filter(|target| target.name.starts_with("guest_")) {
                 let declaration = Declaration::of_file(&target.src_path)?;
                 let name = target.name.clone();
+                if let Some(other) = suites.iter().find(|suite| suite.name == name) {
+                    let packages = format!("{} and {}", other.package, package.name);
+                    bail!("{packages} both have a guest test {name}: give one another name");
+                }
                 suites.push(Self { package: package.name.clone(), name, declaration });
             }
         }
