@@ -112,6 +112,16 @@ fn the_link_tells_of_its_changes() {
 }
 
 #[test]
+fn what_no_driver_has_given_a_vector_goes_by_the_first() {
+    let mut bench = with_vectors();
+    bench.get(&EICR);
+    bench.set(&IVAR_MISC, 0);
+    bench.set(&EIMS, eicr::LSC.mask());
+    bench.card.set_carrier(Carrier::Down);
+    assert_eq!(vectors(&bench), [0x40]);
+}
+
+#[test]
 fn moderation_keeps_interrupts_apart() {
     let mut bench = with_vectors();
     bench.set(&EITR, eitr::INTERVAL.put(0, 50));
