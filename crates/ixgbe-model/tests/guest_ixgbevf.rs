@@ -72,7 +72,8 @@ fn pings_and_tcp_pass_both_ways() {
     assert_pings_pass(stage);
     for (from, to, address) in [(&stage.near, &stage.far, FAR), (&stage.far, &stage.near, NEAR)] {
         let server = iperf::Server::start(&to.netns).unwrap();
-        let load = Load::TcpBytes { bytes: 5_000_000 };
+        // The receiver is asked when the last has been sent, and not when it has come.
+        let load = Load::TcpBytes { bytes: 20_000_000 };
         let sent = iperf::send(&from.netns, address, load, 10).unwrap();
         drop(server);
         assert!(sent.bytes > 2_000_000, "{sent:?}");
