@@ -31,7 +31,7 @@ fn pings_and_tcp_pass_through_our_driver() {
     let found = ping(&near.netns, "198.51.100.2", 20).unwrap();
     assert!(found.is_lossless(), "{found:?}");
     let server = iperf::Server::start(&far.netns).unwrap();
-    let load = Load::TcpBytes { bytes: 5_000_000 };
+    let load = Load::TcpBytes { bytes: 15_000_000 };
     let sent = iperf::send(&near.netns, "198.51.100.2", load, 10).unwrap();
     drop(server);
     assert!(sent.bytes > 2_000_000, "{sent:?}");
