@@ -48,7 +48,8 @@ static KERNEL: LazyLock<Kernel> = LazyLock::new(|| {
     let ours = guest::interface_of(OURS).unwrap();
     let raw = |words: &str, file: &str| {
         let command = format!("ethtool {words} > /tmp/{file}");
-        Program::new("sh").args(["-c", &command]).run().unwrap();
+        // The kernel's driver says that it is busy while it still looks at the module itself.
+        eventually(|| Program::new("sh").args(["-c", &command]).finish().unwrap().status.success());
         std::fs::read(format!("/tmp/{file}")).unwrap()
     };
     Program::new("ip").words(&format!("link set {ours} up")).run().unwrap();
