@@ -35,7 +35,7 @@ pub(crate) struct Descriptors {
 }
 
 /// Where a ring lies: copied out of it for a loop, so that the loop need not look for it again.
-/// Whoever has it has the ring borrowed.
+/// Whoever has it has the ring borrowed, or keeps it beside the ring, as a queue does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cells {
     base: NonNull<[u64; 2]>,

@@ -14,7 +14,7 @@ use linecard_mempool::Object;
 /// What a descriptor says that is done and a frame by itself.
 pub(super) const WHOLE: u64 = receive::DD.mask() | receive::EOP.mask();
 
-/// What takes whole frames: all that the loops need of a queue.
+/// What takes whole frames: all that the loops need of a queue, which keeps the ring beside it.
 pub(crate) struct Frames {
     ring: Cells,
     /// By slot: the buffer that is posted there, between the queue's `next` and `posted`. What the device
@@ -28,7 +28,8 @@ pub(crate) struct Frames {
     loop_: Loop,
 }
 
-// SAFETY: a queue has it, and the ring that it is of, alone; the memory is no thread's own.
+// SAFETY: a queue has it, and the ring that it is of, alone; ring and buffers are no thread's own, and both go with
+// the queue (its `Drop` stops the device before).
 unsafe impl Send for Frames {}
 
 /// A loop over frames that stand together in the ring, from a position on: its contract is that of

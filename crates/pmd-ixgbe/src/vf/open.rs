@@ -32,7 +32,7 @@ const LARGEST: usize = 9728;
 /// itself.
 pub(super) const COUNTED: usize = 14 + 4;
 
-/// Further unicast addresses: as many as the kernel's driver has room for, if nobody else asks.
+/// Further unicast addresses that are asked for, at most. The host may have room for fewer.
 pub(super) const MORE_UNICAST: usize = 30;
 
 /// §4.2.2.3: between a reset of the function and the next access of its registers; twice as long as a

@@ -10,8 +10,8 @@ use linecard_mbuf::{Burst, Mbuf, MbufPool};
 use linecard_net::{FrameBuilder, MacAddr};
 use linecard_pmd_core::conformance::{self, Bed, Wire};
 use linecard_pmd_core::{
-    AllMulticast, Event, LinkState, Opened, Port, PortConfig, Promiscuous, Queues, RxOffloads,
-    Started, VlanFilter,
+    AllMulticast, Direction, Event, LinkState, Opened, Port, PortConfig, Promiscuous, Queues,
+    RxOffloads, Started, TxOffloads, VlanFilter,
 };
 use linecard_pmd_ixgbe::{IxgbeOptions, IxgbePort, IxgbeVfPort};
 use std::time::{Duration, Instant};
@@ -380,4 +380,47 @@ fn removal_is_told_and_ends_everything() {
     assert_eq!(end.port.next_event().unwrap(), Some(Event::Gone));
     assert!(end.port.set_mac(GIVEN).is_err());
     assert!(end.receive(0).is_empty());
+}
+
+#[test]
+fn queues_are_stopped_and_started_one_by_one() {
+    let pool = pool();
+    let mut end = start(PortConfig::new(&pool));
+    end.port.stop_queue(Direction::Receive, 0).unwrap();
+    assert_eq!(end.count(&[frame_to(GIVEN, 1)]), 0);
+    end.queues.rx.clear();
+    end.queues.rx.push(end.port.start_rx_queue(0).unwrap());
+    assert_eq!(end.count(&[frame_to(GIVEN, 2)]), 1);
+    end.port.stop_queue(Direction::Transmit, 0).unwrap();
+    end.queues.tx.clear();
+    end.queues.tx.push(end.port.start_tx_queue(0).unwrap());
+    end.send(&pool, &frame_to(GIVEN, 3));
+    assert_eq!(end.receive(0).len(), 1);
+    end.function.assert_clean();
+}
+
+#[test]
+fn a_tag_is_inserted_into_what_it_sends() {
+    let pool = pool();
+    let config = PortConfig::new(&pool).rx_offloads(RxOffloads::VLAN_FILTER);
+    let mut end = start_with(Host::default(), config.tx_offloads(TxOffloads::VLAN_INSERT));
+    end.port.set_vlan_filter(5, VlanFilter::Pass).unwrap();
+    let mut frame = packet(&pool, &frame_to(GIVEN, 1));
+    frame.insert_vlan(5);
+    let mut burst = Burst::new();
+    burst.push(frame).expect("room");
+    assert_eq!(end.queues.tx[0].send(&mut burst), 1);
+    let got = end.receive(0);
+    assert_eq!(bytes(&got[0])[12..16], [0x81, 0, 0, 5]);
+}
+
+#[test]
+fn its_registers_are_shown_and_not_changed_by_it() {
+    let mut end = start(PortConfig::new(&pool()));
+    let shown = end.port.registers().unwrap();
+    let value = |name| shown.iter().find(|one| one.name == name).expect("it is there").value;
+    assert_eq!(value("VFRDLEN"), 512 * 16);
+    assert!(shown.iter().all(|one| one.name != "VTEICR" && one.name != "VFMAILBOX"));
+    assert_eq!(end.port.registers().unwrap().len(), shown.len());
+    assert_eq!(end.count(&[frame_to(GIVEN, 1)]), 1);
 }
