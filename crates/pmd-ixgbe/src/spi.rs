@@ -41,7 +41,8 @@ impl<'a> Bus<'a> {
     fn write(&self, at: u32, word: u16) -> Result<(), Trouble> {
         self.wait_until_ready()?;
         self.tell(&[ENABLE_WRITES]);
-        let [high, low] = (2 * at as u16).to_be_bytes();
+        // No part has more than 64 KiB; each word is read back.
+        let [high, low] = ((2 * at) as u16).to_be_bytes();
         // Words lie there with their low byte first.
         let [first, second] = word.to_le_bytes();
         self.tell(&[WRITE, high, low, first, second]);
